@@ -1,0 +1,22 @@
+// A server message on its way to sockets: its JSON is made once, on first use, whoever uses it first; never per client.
+import type { ServerMessage } from "./server_messages.ts";
+
+/**
+ * A message and what has been made of it so far. Plain data, so that it can be cloned to another thread; only
+ * `frameText` and the socket engines fill the blanks.
+ */
+export interface Frame {
+  readonly message: ServerMessage;
+  /** The message's JSON, once somebody asked for it. */
+  text: string | null;
+}
+
+/** Wraps a message that one or many sockets will be sent. */
+export function frameOf(message: ServerMessage): Frame {
+  return { message, text: null };
+}
+
+/** The frame's JSON text, encoded at the first call only. */
+export function frameText(frame: Frame): string {
+  return frame.text ??= JSON.stringify(frame.message);
+}
