@@ -1,0 +1,184 @@
+// Stands before one database: bounds the reads under way, ends those that take too long, and while the database is
+// down lets through one attempt per retry delay, however many tenants ask. It never retries by itself.
+//
+// A breaker of our own rather than a library's: an attempt that its feed gave up must count neither as success nor
+// as failure, those who come during an attempt must be refused and not queued, and the retry instant is shown to clients.
+import type { Clock } from "../clock.ts";
+import type { Log } from "../observe/log.ts";
+import { SourceError } from "./source_error.ts";
+
+export interface SourceGuardOptions {
+  /** Name of the source in logs and notices. */
+  readonly name: "telemetry" | "alerts";
+  /** Reads that may be under way at once; the others wait their turn. */
+  readonly maxReads: number;
+  readonly timeoutMs: number;
+  /** The first delay after the circuit opened; it doubles with each failed attempt up to `retryMaxMs`. */
+  readonly retryBaseMs: number;
+  readonly retryMaxMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A number in [0, 1) that spreads the retry delays. */
+  readonly random?: () => number;
+}
+
+export interface SourceState {
+  readonly state: "unknown" | "ok" | "degraded";
+  /** When it became so, in milliseconds since the epoch. */
+  readonly since: number;
+  /** When the next attempt may be made; null unless degraded. */
+  readonly retryAt: number | null;
+}
+
+/** Failures in a row, over all tenants, after which the circuit opens: one lost read is no outage. */
+const FAILURES_TO_OPEN = 3;
+
+export class SourceGuard {
+  readonly #options: SourceGuardOptions;
+  readonly #waiting: Array<() => void> = [];
+  #reading = 0;
+  #failures = 0;
+  /** Probes that failed since the circuit opened; null while it is closed. */
+  #failedProbes: number | null = null;
+  #isProbing = false;
+  #state: SourceState;
+
+  constructor(options: SourceGuardOptions) {
+    this.#options = options;
+    this.#state = { state: "unknown", since: options.clock.now(), retryAt: null };
+  }
+
+  get state(): SourceState {
+    return this.#state;
+  }
+
+  /** Reads under way now. */
+  get reading(): number {
+    return this.#reading;
+  }
+
+  /**
+   * Runs one read in its turn and under the time-out. Throws SourceError `unavailable` at once while the circuit
+   * is open, what the read threw otherwise, and the signal's reason when the signal aborts first.
+   */
+  async run<T>(signal: AbortSignal, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    this.#refuseWhileOpen();
+    await this.#enter(signal);
+    try {
+      this.#refuseWhileOpen();
+      return await this.#attempt(signal, read);
+    } finally {
+      this.#reading--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  async #attempt<T>(signal: AbortSignal, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const isProbe = this.#failedProbes !== null;
+    if (isProbe) this.#isProbing = true;
+    try {
+      const result = await this.#withDeadline(signal, read);
+      this.#succeeded();
+      return result;
+    } catch (error) {
+      if (!signal.aborted) this.#failed(error, isProbe);
+      throw error;
+    } finally {
+      if (isProbe) this.#isProbing = false;
+    }
+  }
+
+  #refuseWhileOpen(): void {
+    if (this.#failedProbes === null) return;
+    const retryAt = this.#state.retryAt ?? 0;
+    if (this.#isProbing || this.#options.clock.now() < retryAt) {
+      throw new SourceError(
+        "unavailable",
+        `Source "${this.#options.name}" is waiting for its next attempt`,
+      );
+    }
+  }
+
+  async #enter(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#reading < this.#options.maxReads) {
+      this.#reading++;
+      return;
+    }
+    await new Promise<void>((resolve, reject) => {
+      const turn = () => {
+        signal.removeEventListener("abort", leave);
+        this.#reading++;
+        resolve();
+      };
+      const leave = () => {
+        this.#waiting.splice(this.#waiting.indexOf(turn), 1);
+        reject(signal.reason);
+      };
+      this.#waiting.push(turn);
+      signal.addEventListener("abort", leave, { once: true });
+    });
+  }
+
+  async #withDeadline<T>(
+    signal: AbortSignal,
+    read: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { clock, timeoutMs, name } = this.#options;
+    const deadline = new AbortController();
+    const expired = new SourceError(
+      "unavailable",
+      `Source "${name}" did not answer within ${timeoutMs} ms`,
+    );
+    const timer = clock.setTimeout(() => deadline.abort(expired), timeoutMs);
+    const either = AbortSignal.any([signal, deadline.signal]);
+    try {
+      // A driver may be deaf to its signal; the reader must not be.
+      return await Promise.race([read(either), rejectionOf(either)]);
+    } finally {
+      clock.clearTimeout(timer);
+    }
+  }
+
+  #succeeded(): void {
+    this.#failures = 0;
+    this.#failedProbes = null;
+    if (this.#state.state === "ok") return;
+    const { clock, log, name } = this.#options;
+    if (this.#state.state === "degraded") {
+      log.info("source_recovered", { source: name, degraded_ms: clock.now() - this.#state.since });
+    }
+    this.#state = { state: "ok", since: clock.now(), retryAt: null };
+  }
+
+  #failed(error: unknown, isProbe: boolean): void {
+    // A tenant's missing bucket or a refused query is an answer: the database itself is well.
+    if (error instanceof SourceError && (error.kind === "missing" || error.kind === "rejected")) {
+      this.#succeeded();
+      return;
+    }
+    this.#failures++;
+    // Reads that began before the circuit opened and fail after it say nothing new.
+    if (this.#failedProbes !== null && !isProbe) return;
+    if (this.#failedProbes === null && this.#failures < FAILURES_TO_OPEN) return;
+    const failedProbes = this.#failedProbes === null ? 0 : this.#failedProbes + 1;
+    this.#failedProbes = failedProbes;
+    const { clock, log, name, retryBaseMs, retryMaxMs, random = Math.random } = this.#options;
+    const ceilingMs = Math.min(retryMaxMs, retryBaseMs * 2 ** failedProbes);
+    const delayMs = Math.round(ceilingMs * (0.5 + random() / 2));
+    const now = clock.now();
+    if (this.#state.state !== "degraded") {
+      log.error("source_degraded", { source: name, error, retry_in_ms: delayMs });
+    }
+    const since = this.#state.state === "degraded" ? this.#state.since : now;
+    this.#state = { state: "degraded", since, retryAt: now + delayMs };
+  }
+}
+
+/** A promise that never resolves and rejects with the signal's reason. */
+function rejectionOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
