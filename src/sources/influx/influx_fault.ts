@@ -1,0 +1,88 @@
+// Tells whose fault a failed read is; its messages must never hold the query, the host or the credentials.
+import { HttpError } from "@influxdata/influxdb-client";
+import { SourceError, type SourceErrorKind } from "../source_error.ts";
+
+const maxReasonLength = 200;
+
+/** InfluxDB's own sentences, beginnings where it quotes names after them; all others mean that the query is refused. */
+const reasons: readonly (readonly [RegExp, SourceErrorKind])[] = [
+  [/^(database|retention policy) not found\b/, "missing"],
+  [/\bcould not find bucket\b/, "missing"],
+  [/\borganization name\b.*\bnot found\b|\bprovide either orgID or org\b/, "denied"],
+  [/\b(unauthorized|not authorized|insufficient permissions)\b/, "denied"],
+  [/^query (interrupted|aborted|engine shutdown)\b/, "unavailable"],
+  [/^(max-concurrent-queries|query-timeout) limit exceeded\b/, "unavailable"],
+];
+
+/** Turns whatever a request threw into the error that leaves the source. */
+export function influxFault(error: unknown): SourceError {
+  if (error instanceof SourceError) return error;
+  if (error instanceof HttpError) return statusFault(error);
+  return unavailable("InfluxDB does not answer, or its answer breaks off", error);
+}
+
+/** An error that InfluxDB reports inside of an answer that began well. */
+export function statementFault(reason: string): SourceError {
+  const kind = reasonKind(reason);
+  return new SourceError(kind, `${sentences[kind]}${quoted(kind, reason)}`);
+}
+
+function reasonKind(reason: string): SourceErrorKind {
+  return reasons.find(([pattern]) => pattern.test(reason))?.[1] ?? "rejected";
+}
+
+/** An answer that is not what InfluxDB says. */
+export function garbageFault(what: string, cause?: unknown): SourceError {
+  return unavailable(`InfluxDB's answer can't be read: ${what}`, cause);
+}
+
+const sentences: Readonly<Record<SourceErrorKind, string>> = {
+  unavailable: "Cannot read telemetry: InfluxDB can't run the query now",
+  denied: "Cannot read telemetry: InfluxDB refuses the credentials",
+  missing: "Cannot read telemetry: the tenant's bucket does not exist",
+  rejected: "Cannot read telemetry: InfluxDB refuses the query",
+};
+
+function statusFault(error: HttpError): SourceError {
+  const { statusCode } = error;
+  const reason = reasonOf(error);
+  const kind = statusKind(statusCode, reason);
+  const told = `status is ${statusCode}${quoted(kind, reason)}`;
+  return new SourceError(kind, `${sentences[kind]}: ${told}`, { cause: error });
+}
+
+function statusKind(statusCode: number, reason: string | null): SourceErrorKind {
+  if (statusCode === 401 || statusCode === 403) return "denied";
+  if (statusCode === 404) {
+    // Without a sentence of InfluxDB's own nobody knows who answered: a proxy, or a server without that language.
+    return reason === null ? "unavailable" : reasonKind(reason);
+  }
+  if (statusCode === 408 || statusCode === 429 || statusCode >= 500 || statusCode < 400) {
+    return "unavailable";
+  }
+  return reason === null ? "rejected" : reasonKind(reason);
+}
+
+/** `message` is InfluxDB 2.x's, `error` 1.x's. */
+function reasonOf({ body }: HttpError): string | null {
+  let answer: unknown;
+  try {
+    answer = JSON.parse(body ?? "");
+  } catch {
+    return null;
+  }
+  if (typeof answer !== "object" || answer === null) return null;
+  const { message, error } = answer as { readonly message?: unknown; readonly error?: unknown };
+  if (typeof message === "string") return message;
+  return typeof error === "string" ? error : null;
+}
+
+function unavailable(what: string, cause: unknown): SourceError {
+  return new SourceError("unavailable", `Cannot read telemetry: ${what}`, { cause });
+}
+
+/** What a server says about credentials could repeat them; what it says when it fails could be anything. */
+function quoted(kind: SourceErrorKind, reason: string | null): string {
+  if (reason === null || kind === "denied" || kind === "unavailable") return "";
+  return `: ${reason.length <= maxReasonLength ? reason : `${reason.slice(0, maxReasonLength)}…`}`;
+}

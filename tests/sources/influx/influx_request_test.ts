@@ -1,0 +1,126 @@
+// What the sources ask: which bucket, which devices, which bounds and credentials; no answer is looked at here.
+import assert from "node:assert/strict";
+import type { Clock } from "../../../src/clock.ts";
+import type { InfluxOptions } from "../../../src/sources/influx/influx_options.ts";
+import { createSource, influxOptions, type Language } from "./influx_fixtures.ts";
+import { serveStub, type StubRequest } from "./stub_server.ts";
+
+const clock: Clock = {
+  now: () => Date.parse("2026-11-18T12:00:00.250Z"),
+  setTimeout: () => assert.fail("A source must start no timer"),
+  clearTimeout: () => {},
+};
+
+const empty = { influxql: '{"results":[{"statement_id":0}]}', flux: "\r\n" } as const;
+
+async function requestsOf(
+  language: Language,
+  deviceIds: readonly string[],
+  options: Partial<InfluxOptions> = {},
+): Promise<readonly StubRequest[]> {
+  await using server = serveStub(() => new Response(empty[language]));
+  const source = createSource[language](
+    influxOptions({ url: server.url, org: "a & b", clock, ...options }),
+  );
+  await source.readLatest({ tenantId: "acme", deviceIds, signal: new AbortController().signal });
+  return server.requests;
+}
+
+function fluxOf(request: StubRequest | undefined): string {
+  return JSON.parse(request?.body ?? "").query;
+}
+
+Deno.test("InfluxQL names devices by bound parameters only and has both bounds in time", async () => {
+  const [request, ...others] = await requestsOf("influxql", ["dev-1", "' OR 1 = 1"]);
+  assert.equal(others.length, 0);
+  assert.equal(`${request?.method} ${request?.path}`, "POST /query");
+  const form = new URLSearchParams(request?.body);
+  assert.equal(form.get("db"), "telemetry_acme");
+  assert.equal(
+    form.get("q"),
+    `SELECT *::field FROM "telemetry" WHERE (("device_id"::tag = $d0) OR ("device_id"::tag = $d1))` +
+      ` AND time > '2026-11-18T06:00:00.250Z' AND time <= '2026-11-18T12:01:00.250Z'` +
+      ` GROUP BY "device_id" ORDER BY time DESC LIMIT 1`,
+  );
+  assert.deepEqual(JSON.parse(form.get("params") ?? ""), { d0: "dev-1", d1: "' OR 1 = 1" });
+});
+
+Deno.test("Flux has both bounds in time, moved by a nanosecond to the sides that InfluxQL includes", async () => {
+  const [request] = await requestsOf("flux", ["dev-1"]);
+  assert.equal(`${request?.method} ${request?.path}`, "POST /api/v2/query?org=a+%26+b");
+  assert.match(fluxOf(request), /^from\(bucket: "telemetry_acme"\) \|> range\(/);
+  const bounds =
+    "range(start: 2026-11-18T06:00:00.250000001Z, stop: 2026-11-18T12:01:00.250000001Z)";
+  assert.ok(fluxOf(request).includes(bounds));
+});
+
+Deno.test("Flux escapes quotes, backslashes, interpolation, line breaks and NUL in device ids", async () => {
+  const [request] = await requestsOf("flux", ['a"b', "c\\", "${r}", "d\ne", "f\0g"]);
+  for (const literal of ['"a\\"b"', '"c\\\\"', '"\\${r}"', '"d\\ne"', '"f\\x00g"']) {
+    assert.ok(fluxOf(request).includes(`r["device_id"] == ${literal})`), literal);
+  }
+});
+
+Deno.test("Names from the settings are quoted in both languages", async () => {
+  const names = { measurement: 'm"\\x\n', deviceTag: 't"\\y' };
+  const [influxql] = await requestsOf("influxql", ["dev-1"], names);
+  const text = new URLSearchParams(influxql?.body).get("q") ?? "";
+  assert.ok(text.includes('FROM "m\\"\\\\x\\n" WHERE ("t\\"\\\\y"::tag = $d0)'));
+  const [flux] = await requestsOf("flux", ["dev-1"], names);
+  assert.ok(fluxOf(flux).includes('r._measurement == "m\\"\\\\x\\n"'));
+  assert.ok(fluxOf(flux).includes('r["t\\"\\\\y"] == "dev-1"'));
+});
+
+for (const [language, maxDevices] of [["influxql", 1_000], ["flux", 200]] as const) {
+  Deno.test(`${language} reads few devices in one query and many in as few as it takes, each device once`, async () => {
+    const deviceIds = Array.from({ length: 2 * maxDevices + 1 }, (_, n) => `dev-${n}`);
+    assert.equal((await requestsOf(language, deviceIds.slice(0, maxDevices))).length, 1);
+    const requests = await requestsOf(language, deviceIds);
+    assert.equal(requests.length, 3);
+    const asked = requests.flatMap((request) =>
+      language === "flux"
+        ? [...fluxOf(request).matchAll(/== "(dev-\d+)"/g)].map((match) => match[1])
+        : Object.values(JSON.parse(new URLSearchParams(request.body).get("params") ?? ""))
+    );
+    assert.deepEqual(asked, deviceIds);
+  });
+
+  Deno.test(`${language} sends the credentials that were set and none otherwise`, async () => {
+    const header = async (auth: InfluxOptions["auth"]) =>
+      (await requestsOf(language, ["dev-1"], { auth }))[0]?.headers.get("authorization");
+    assert.equal(await header({ kind: "none" }), null);
+    assert.equal(await header({ kind: "token", token: "s3cret==" }), "Token s3cret==");
+    const password = { kind: "password", username: "ann", password: "ä:ö" } as const;
+    assert.equal(await header(password), "Basic YW5uOsOkOsO2");
+  });
+
+  Deno.test(`${language} puts a tenant into its template as it stands, at every place`, async () => {
+    const [request] = await requestsOf(language, ["dev-1"], {
+      bucketTemplate: "$&_{tenant}/{tenant}$1",
+    });
+    const bucket = language === "flux"
+      ? /bucket: "(.*?)"/.exec(fluxOf(request))?.[1]
+      : new URLSearchParams(request?.body).get("db");
+    assert.equal(bucket, "$&_acme/acme$1");
+  });
+
+  Deno.test(`${language} asks nothing for a tenant id that is not one, or a template without a tenant`, async () => {
+    await using server = serveStub(() => new Response(empty[language]));
+    const read = (tenantId: string, bucketTemplate: string) =>
+      createSource[language](influxOptions({ url: server.url, bucketTemplate }))
+        .readLatest({ tenantId, deviceIds: ["dev-1"], signal: new AbortController().signal });
+    for (const tenantId of ["", "a/b", 'a"', "a b", "a\n", "a\0", "x".repeat(65)]) {
+      await assert.rejects(read(tenantId, "telemetry_{tenant}"), TypeError);
+    }
+    await assert.rejects(read("acme", "telemetry"), TypeError);
+    assert.equal(server.requests.length, 0);
+  });
+
+  Deno.test(`${language} refuses a token that no header can carry without repeating it`, () => {
+    const auth = { kind: "token", token: "s3cret\n" } as const;
+    assert.throws(
+      () => createSource[language](influxOptions({ auth })),
+      (error: unknown) => error instanceof TypeError && !error.message.includes("s3cret"),
+    );
+  });
+}

@@ -1,0 +1,113 @@
+// What only a real InfluxDB 1.x can show: its authentication, its restarts, its quoting and the exact bounds in time.
+import assert from "node:assert/strict";
+import type { InfluxOptions } from "../../../src/sources/influx/influx_options.ts";
+import { createInfluxqlSource } from "../../../src/sources/influx/influxql_source.ts";
+import { SourceError } from "../../../src/sources/source_error.ts";
+import type { LatestResult } from "../../../src/sources/telemetry_source.ts";
+import { findInfluxd, openInfluxd } from "../../support/influxd.ts";
+import { influxOptions } from "./influx_fixtures.ts";
+import { lineProtocol } from "./line_protocol.ts";
+
+const isMissing = findInfluxd() === null;
+
+function testReal(name: string, fn: () => Promise<void>): void {
+  Deno.test({
+    name: isMissing ? `${name} (left out: influxd is not installed)` : name,
+    ignore: isMissing,
+    fn,
+  });
+}
+
+function read(options: Partial<InfluxOptions>, deviceIds = ["dev-1"]): Promise<LatestResult> {
+  const source = createInfluxqlSource(influxOptions(options));
+  return source.readLatest({ tenantId: "acme", deviceIds, signal: new AbortController().signal });
+}
+
+function isKind(kind: SourceError["kind"]): (error: unknown) => boolean {
+  return (error) => error instanceof SourceError && error.kind === kind;
+}
+
+function now(value: number) {
+  return { deviceId: "dev-1", timestamp: new Date().toISOString(), metrics: { value } };
+}
+
+testReal(
+  "InfluxDB 1.x with a user and a password is read, and refuses a wrong one or one without rights",
+  async () => {
+    const admin = { username: "admin", password: "s3cret" };
+    await using server = await openInfluxd({ admin });
+    await server.createDatabase("telemetry_acme");
+    await server.query(`CREATE USER "ann" WITH PASSWORD 'ä:p w'`);
+    await server.query(`CREATE USER "bob" WITH PASSWORD 'x'`);
+    await server.query(`GRANT READ ON "telemetry_acme" TO "ann"`);
+    await server.write("telemetry_acme", lineProtocol([now(1)]));
+    const { url } = server;
+    const ann = { kind: "password", username: "ann", password: "ä:p w" } as const;
+    const { samples } = await read({ url, auth: ann });
+    assert.deepEqual({ ...samples.get("dev-1")?.metrics }, { value: 1 });
+    await assert.rejects(read({ url, auth: { ...ann, password: "wrong" } }), isKind("denied"));
+    await assert.rejects(
+      read({ url, auth: { kind: "password", username: "bob", password: "x" } }),
+      isKind("denied"),
+    );
+    await assert.rejects(read({ url }), isKind("denied"));
+  },
+);
+
+testReal(
+  "A source outlives its server: unavailable while it is down, reading again once it is back",
+  async () => {
+    await using server = await openInfluxd();
+    await server.createDatabase("telemetry_acme");
+    await server.write("telemetry_acme", lineProtocol([now(1)]));
+    const source = createInfluxqlSource(influxOptions({ url: server.url }));
+    const query = { tenantId: "acme", deviceIds: ["dev-1"], signal: new AbortController().signal };
+    for (let round = 0; round < 3; round++) {
+      assert.equal((await source.readLatest(query)).samples.size, 1);
+      await server.kill();
+      await assert.rejects(source.readLatest(query), isKind("unavailable"));
+      await server.restart();
+    }
+    // A connection of before the restart must not cost the first read after it.
+    assert.equal((await source.readLatest(query)).samples.size, 1);
+  },
+);
+
+testReal("The lower bound is excluded and the upper one included, to the nanosecond", async () => {
+  await using server = await openInfluxd();
+  await server.createDatabase("telemetry_acme");
+  const at = (deviceId: string, timestamp: string) => ({
+    deviceId,
+    timestamp,
+    metrics: { value: 1 },
+  });
+  await server.write(
+    "telemetry_acme",
+    lineProtocol([
+      at("at-lower", "2026-11-18T11:00:00.250Z"),
+      at("over-lower", "2026-11-18T11:00:00.250000001Z"),
+      at("at-upper", "2026-11-18T12:01:00.250Z"),
+      at("over-upper", "2026-11-18T12:01:00.250000001Z"),
+    ]),
+  );
+  const clock = {
+    now: () => Date.parse("2026-11-18T12:00:00.250Z"),
+    setTimeout: () => {},
+    clearTimeout: () => {},
+  };
+  const { samples } = await read(
+    { url: server.url, clock, lookbackMs: 3_600_000, futureMs: 60_000 },
+    ["at-lower", "over-lower", "at-upper", "over-upper"],
+  );
+  assert.deepEqual([...samples.keys()].sort(), ["at-upper", "over-lower"]);
+});
+
+testReal("Measurement and tag may have any name", async () => {
+  await using server = await openInfluxd();
+  await server.createDatabase("telemetry_acme");
+  const instant = BigInt(Date.now()) * 1_000_000n;
+  await server.write("telemetry_acme", `odd\\ "m"\\,x,my"tag=a v=1 ${instant}`);
+  const options = { url: server.url, measurement: `odd "m",x`, deviceTag: `my"tag` };
+  const { samples } = await read(options, ["a"]);
+  assert.deepEqual({ ...samples.get("a")?.metrics }, { v: 1 });
+});

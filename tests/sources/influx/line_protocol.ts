@@ -1,0 +1,29 @@
+// Writes points in InfluxDB's line protocol; it must escape by its rules and change no value.
+import type { TelemetryPoint } from "../telemetry_suite.ts";
+
+export function lineProtocol(points: readonly TelemetryPoint[]): string {
+  return points.map(line).join("\n");
+}
+
+function line({ deviceId, siteId, timestamp, metrics }: TelemetryPoint): string {
+  const tags = `device_id=${name(deviceId)}${
+    siteId === undefined ? "" : `,site_id=${name(siteId)}`
+  }`;
+  const fields = Object.entries(metrics).map(([key, value]) => `${name(key)}=${field(value)}`);
+  return `telemetry,${tags} ${fields.join(",")} ${nanoseconds(timestamp)}`;
+}
+
+function name(text: string): string {
+  return text.replace(/[,= ]/g, (special) => `\\${special}`);
+}
+
+function field(value: number | string | boolean | bigint): string {
+  if (typeof value === "bigint") return `${value}i`;
+  if (typeof value === "string") return `"${value.replace(/["\\]/g, (special) => `\\${special}`)}"`;
+  return String(value);
+}
+
+function nanoseconds(timestamp: string): bigint {
+  const [second = "", fraction = ""] = timestamp.slice(0, -1).split(".");
+  return BigInt(Date.parse(`${second}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, "0"));
+}
