@@ -1,0 +1,147 @@
+// Turns a token into a scope or an AuthError; it must never take key, algorithm or address from the token itself.
+import { base64url, errors, jwtVerify, type JWTVerifyOptions } from "jose";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../observe/log.ts";
+import { AuthError } from "./auth_error.ts";
+import { hasDuplicateMember } from "./has_duplicate_member.ts";
+import { createKeySource, type KeyOptions, type KeySource, type KeysState } from "./key_source.ts";
+import { type Claims, type Scope, scopeOf, type ScopeRules } from "./scope.ts";
+
+/** Bytes of the longest token that is looked at: the usual bound of a whole request's headers, and of proxies before us. */
+export const MAX_TOKEN_BYTES = 8 * 1024;
+
+/** Three non-empty parts in base64url; so an unsigned or an encrypted token never reaches a parser. */
+const COMPACT_FORM = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+
+export interface VerifierOptions extends ScopeRules {
+  readonly keys: KeyOptions;
+  /** Expected `iss`; where the keys are found from an OIDC issuer, that issuer by default. */
+  readonly issuer?: string | undefined;
+  /** Expected `aud`: one of these. */
+  readonly audience?: string | readonly string[] | undefined;
+  readonly clock: Clock;
+  readonly log?: Log | undefined;
+  /** Ends fetches of keys that are under way. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Verifier {
+  /** Throws AuthError, and nothing else, for a token that gives no scope. */
+  verify(token: string): Promise<Scope>;
+  /** Tries to have keys, as often as the cooldown lets it, and says whether there are any; never rejects. */
+  reach(): Promise<boolean>;
+  readonly state: KeysState;
+}
+
+/** Throws where the options can't be right; it fetches no keys yet. */
+export function createVerifier(options: VerifierOptions): Verifier {
+  const { clockToleranceSeconds, allowedRoles } = options;
+  if (!Number.isFinite(clockToleranceSeconds) || clockToleranceSeconds < 0) {
+    throw new RangeError(`Clock tolerance must be 0 s or more, it is ${clockToleranceSeconds}`);
+  }
+  if (allowedRoles.length === 0) throw new RangeError("Allowed roles must name at least one role");
+  return new TokenVerifier(options);
+}
+
+class TokenVerifier implements Verifier {
+  readonly #options: VerifierOptions;
+  readonly #keys: KeySource;
+  readonly #rules: JWTVerifyOptions;
+
+  constructor(options: VerifierOptions) {
+    const { keys, audience } = options;
+    this.#options = options;
+    this.#keys = createKeySource(keys, options);
+    const issuer = options.issuer ?? (keys.kind === "issuer" ? keys.issuer : undefined);
+    this.#rules = {
+      algorithms: [...this.#keys.algorithms],
+      clockTolerance: options.clockToleranceSeconds,
+      ...(issuer === undefined ? {} : { issuer }),
+      ...(audience === undefined
+        ? {}
+        : { audience: typeof audience === "string" ? audience : [...audience] }),
+    };
+  }
+
+  get state(): KeysState {
+    return this.#keys.state;
+  }
+
+  reach(): Promise<boolean> {
+    return this.#keys.reach();
+  }
+
+  async verify(token: string): Promise<Scope> {
+    if (token === "") throw new AuthError("token_missing", "Token is missing");
+    if (token.length > MAX_TOKEN_BYTES) {
+      throw invalid(`Token has ${token.length} bytes, at most ${MAX_TOKEN_BYTES} are read`);
+    }
+    if (!COMPACT_FORM.test(token)) throw invalid("Token is not a signed JWT in compact form");
+    const claims = await this.#authenticate(token);
+    assertUniqueNames(token);
+    const scope = scopeOf(claims, this.#options);
+    this.#assertCurrent(scope, claims);
+    return scope;
+  }
+
+  async #authenticate(token: string): Promise<Claims> {
+    const rules = { ...this.#rules, currentDate: new Date(this.#options.clock.now()) };
+    try {
+      return (await jwtVerify(token, this.#keys.find, rules)).payload;
+    } catch (error) {
+      if (error instanceof AuthError) throw error;
+      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw refused(error);
+      return await verifyWithAny(token, { candidates: error, rules });
+    }
+  }
+
+  /** jose rounds its clock down to seconds, knows no future `iat`, and read the clock before the keys came. */
+  #assertCurrent(scope: Scope, claims: Claims): void {
+    const nowMs = this.#options.clock.now();
+    if (nowMs >= scope.expiresAt) throw invalid("Token has expired");
+    const latestMs = nowMs + this.#options.clockToleranceSeconds * 1000;
+    if (typeof claims.iat === "number" && claims.iat * 1000 > latestMs) {
+      throw invalid("Token was issued in the future");
+    }
+  }
+}
+
+/** A token without `kid` may fit several keys of a set, as it does while an issuer rotates. */
+async function verifyWithAny(
+  token: string,
+  options: { candidates: AsyncIterable<CryptoKey>; rules: JWTVerifyOptions },
+): Promise<Claims> {
+  for await (const key of options.candidates) {
+    try {
+      return (await jwtVerify(token, key, options.rules)).payload;
+    } catch (error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw refused(error);
+    }
+  }
+  throw refused(new errors.JWSSignatureVerificationFailed());
+}
+
+/** Two readers of a text that names a claim twice could see two tenants. */
+function assertUniqueNames(token: string): void {
+  for (const part of token.split(".", 2)) {
+    if (hasDuplicateMember(new TextDecoder().decode(base64url.decode(part)))) {
+      throw invalid("Token names a claim or a header parameter twice");
+    }
+  }
+}
+
+function refused(error: unknown): AuthError {
+  return invalid("Token can't be verified", { cause: causeOf(error) });
+}
+
+/** jose's errors carry claims and text out of the token; only their codes may leave. */
+function causeOf(error: unknown): unknown {
+  if (!(error instanceof errors.JOSEError)) return error;
+  const isAboutClaim = error instanceof errors.JWTClaimValidationFailed ||
+    error instanceof errors.JWTExpired;
+  return new Error(isAboutClaim ? `${error.code}: ${error.claim} ${error.reason}` : error.code);
+}
+
+function invalid(message: string, options?: ErrorOptions): AuthError {
+  return new AuthError("invalid_token", message, options);
+}
