@@ -3,9 +3,12 @@
 /** What a timer call returns; only ever handed back to `clearTimeout`. */
 export type TimerHandle = unknown;
 
-/** Wall-clock time in milliseconds since the epoch, and timers that follow it. */
+/** Two times in milliseconds, and timers. */
 export interface Clock {
+  /** Wall-clock time since the epoch: for instants that are compared with a token's or a database's. */
   now(): number;
+  /** Time since some start that nobody sets back: for intervals, delays and ages. */
+  monotonicNow(): number;
   setTimeout(callback: () => void, delayMs: number): TimerHandle;
   clearTimeout(handle: TimerHandle): void;
 }
@@ -13,6 +16,7 @@ export interface Clock {
 /** The process's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonicNow: () => performance.now(),
   setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
   clearTimeout: (handle) => clearTimeout(handle as number),
 };

@@ -1,10 +1,11 @@
 // Starts a tenant's feed with its first connection and stops it a little after its last; nobody else makes feeds.
 import type { TimerHandle } from "../clock.ts";
+import type { Interest } from "./interest.ts";
 import type { InterestChange, Snapshot } from "./seam.ts";
 import { type FeedOptions, TenantFeed } from "./tenant_feed.ts";
 
 export interface FeedRegistryOptions extends FeedOptions {
-  /** How long a feed outlives its last connection: a page that reloads finds its values still warm. */
+  /** How long a feed outlives its last connection: a page that reloads finds its phase and its pauses as they were. */
   readonly lingerMs: number;
 }
 
@@ -23,6 +24,7 @@ export class FeedRegistry implements Feeds, Disposable {
   readonly #options: FeedRegistryOptions;
   readonly #feeds = new Map<string, Running>();
   #listener: (snapshot: Snapshot) => void = () => {};
+  #isDisposed = false;
 
   constructor(options: FeedRegistryOptions) {
     this.#options = options;
@@ -38,20 +40,35 @@ export class FeedRegistry implements Feeds, Disposable {
     this.#listener = listener;
   }
 
+  /** Passes a change on to its tenant's feed. What connections still say after the end is not heard. */
   change(change: InterestChange): void {
-    const running = this.#feeds.get(change.tenantId) ?? this.#start(change.tenantId);
+    if (this.#isDisposed) return;
+    const { tenantId } = change;
+    let running = this.#feeds.get(tenantId);
+    if (running === undefined) {
+      if ((change.connections ?? 0) <= 0) {
+        throw new RangeError(`Interest of tenant "${tenantId}" changed before it connected`);
+      }
+      running = this.#start(tenantId);
+    }
     running.feed.change(change);
     const { clock, lingerMs } = this.#options;
     if (running.feed.interest.connections > 0) {
       if (running.endTimer !== null) clock.clearTimeout(running.endTimer);
       running.endTimer = null;
     } else {
-      running.endTimer ??= clock.setTimeout(() => this.#end(change.tenantId), lingerMs);
+      running.endTimer ??= clock.setTimeout(() => this.#end(tenantId), lingerMs);
     }
   }
 
   [Symbol.dispose](): void {
+    this.#isDisposed = true;
     for (const tenantId of [...this.#feeds.keys()]) this.#end(tenantId);
+  }
+
+  /** What is counted of a tenant; undefined while no feed of it runs. */
+  interestOf(tenantId: string): Interest | undefined {
+    return this.#feeds.get(tenantId)?.feed.interest;
   }
 
   #start(tenantId: string): Running {

@@ -23,24 +23,32 @@ export class Interest {
     return this.#devices.has(deviceId);
   }
 
+  followersOf(deviceId: string): number {
+    return this.#devices.get(deviceId) ?? 0;
+  }
+
   get followsAlerts(): boolean {
     return this.#alerts > 0;
+  }
+
+  get alertFollowers(): number {
+    return this.#alerts;
   }
 
   /** Adds a change. A count below zero is a fault of the caller and throws before anything is changed. */
   apply(change: InterestChange): void {
     const connections = this.#connections + (change.connections ?? 0);
     const alerts = this.#alerts + (change.alerts ?? 0);
-    const devices = (change.devices ?? []).map(({ deviceId, latest }) => ({
-      deviceId,
-      count: (this.#devices.get(deviceId) ?? 0) + latest,
-    }));
-    if (connections < 0 || alerts < 0 || devices.some(({ count }) => count < 0)) {
+    const devices = new Map<string, number>();
+    for (const { deviceId, latest } of change.devices ?? []) {
+      devices.set(deviceId, (devices.get(deviceId) ?? this.followersOf(deviceId)) + latest);
+    }
+    if (connections < 0 || alerts < 0 || devices.values().some((count) => count < 0)) {
       throw new RangeError(`Interest of tenant "${change.tenantId}" would fall below zero`);
     }
     this.#connections = connections;
     this.#alerts = alerts;
-    for (const { deviceId, count } of devices) {
+    for (const [deviceId, count] of devices) {
       if (count === 0) this.#devices.delete(deviceId);
       else this.#devices.set(deviceId, count);
     }

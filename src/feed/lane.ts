@@ -23,41 +23,46 @@ export class Lane {
   #isReading = false;
   #failures = 0;
   #isLogged = false;
-  #notBefore = 0;
+  #pausedUntil = 0;
+  #restsUntil = 0;
 
   constructor(options: LaneOptions) {
     this.#options = options;
   }
 
-  /** Whether reading is left off for a while: its last failure was the tenant's own, or its last read took too long. */
+  /** Whether reading is left off for a while because its last failure was the tenant's own. */
   get isPaused(): boolean {
-    return this.#options.clock.now() < this.#notBefore;
+    return this.#options.clock.monotonicNow() < this.#pausedUntil;
   }
 
-  /** Whether a tick may read now: no read of an earlier tick is under way and no pause lasts. */
+  /** Whether a tick may read now: none is reading, no pause lasts, and the last read has had its share of the time. */
   get isReady(): boolean {
-    return !this.#isReading && !this.isPaused;
+    return !this.#isReading && !this.isPaused &&
+      this.#options.clock.monotonicNow() >= this.#restsUntil;
   }
 
-  /** Runs a tick's read and returns what it brought, or null when it failed. It never rejects. */
-  async read<T>(signal: AbortSignal, read: () => Promise<T>): Promise<T | null> {
+  /**
+   * Runs a tick's read and returns what it brought, or null when it failed. It never rejects. A read that itself
+   * returns null has learned nothing and counts as neither success nor failure.
+   */
+  async read<T>(signal: AbortSignal, read: () => Promise<T | null>): Promise<T | null> {
     const { clock } = this.#options;
-    const startedAt = clock.now();
+    const startedAt = clock.monotonicNow();
     this.#isReading = true;
     const result = await this.attempt(signal, read);
     this.#isReading = false;
     if (result !== null) {
       // Ticks are left out until the read's time is at most its share of the time between two reads.
-      this.#notBefore = startedAt + (clock.now() - startedAt) / MAX_READ_SHARE;
+      this.#restsUntil = startedAt + (clock.monotonicNow() - startedAt) / MAX_READ_SHARE;
     }
     return result;
   }
 
   /** The same for a first read, which may run beside a tick's. */
-  async attempt<T>(signal: AbortSignal, read: () => Promise<T>): Promise<T | null> {
+  async attempt<T>(signal: AbortSignal, read: () => Promise<T | null>): Promise<T | null> {
     try {
       const result = await read();
-      this.#recovered();
+      if (result !== null) this.#recovered();
       return result;
     } catch (error) {
       if (!signal.aborted) this.#failed(error);
@@ -67,7 +72,7 @@ export class Lane {
 
   #recovered(): void {
     this.#failures = 0;
-    this.#notBefore = 0;
+    this.#pausedUntil = 0;
     if (!this.#isLogged) return;
     this.#isLogged = false;
     const { log, source, tenantId } = this.#options;
@@ -81,7 +86,7 @@ export class Lane {
     if (isOwn) {
       const ceilingMs = Math.min(retryMaxMs, retryBaseMs * 2 ** this.#failures);
       this.#failures++;
-      this.#notBefore = clock.now() + ceilingMs * (0.5 + random() / 2);
+      this.#pausedUntil = clock.monotonicNow() + ceilingMs * (0.5 + random() / 2);
     }
     // The source's guard tells once for everybody that a database is down; a line a tenant would bury it.
     if (this.#isLogged || (error instanceof SourceError && error.kind === "unavailable")) return;

@@ -21,11 +21,11 @@ export interface DeviceInterest {
 /** What one read said of one device. */
 export interface DeviceState {
   readonly deviceId: string;
-  /** The read that said it; rises with every read of the tenant. */
+  /** The read that said it; rises with every read of the tenant. Of two states the later read's counts, whichever comes first. */
   readonly seq: number;
   /** When that read began, in milliseconds since the epoch. */
   readonly readAt: number;
-  /** Rises when the timestamp or a metric changed; 0 while the device has no sample. */
+  /** Rises when the timestamp or a metric changed; 0 until the device has had a sample. */
   readonly version: number;
   /** The newest sample's message; null when the database holds none within the bounds. */
   readonly frame: Frame | null;

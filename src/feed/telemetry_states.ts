@@ -24,6 +24,8 @@ interface Held extends DeviceState {
   readonly sample: Sample | null;
 }
 
+const NEVER_READ = { seq: 0, version: 0, frame: null, sample: null } as const;
+
 interface Outcome {
   readonly samples: Map<string, Sample | null>;
   /** Devices that spoiled a query all by themselves. */
@@ -54,15 +56,17 @@ export class TelemetryStates {
 
   /**
    * Reads the devices and returns the states that this read brought; devices whose data can't be understood are not
-   * among them. Throws what the source threw when nothing could be read.
+   * among them. Returns null when every device is set aside; throws what the source threw when nothing could be read.
    */
   async read(
     deviceIds: readonly string[],
     { seq, signal }: { readonly seq: number; readonly signal: AbortSignal },
-  ): Promise<readonly DeviceState[]> {
-    const readAt = this.#options.clock.now();
-    const wanted = deviceIds.filter((id) => (this.#setAsideUntil.get(id) ?? 0) <= readAt);
-    if (wanted.length === 0) return [];
+  ): Promise<readonly DeviceState[] | null> {
+    const { clock } = this.#options;
+    const readAt = clock.now();
+    const now = clock.monotonicNow();
+    const wanted = deviceIds.filter((id) => (this.#setAsideUntil.get(id) ?? -Infinity) <= now);
+    if (wanted.length === 0) return null;
     const outcome: Outcome = {
       samples: new Map(),
       spoilers: new Map(),
@@ -70,6 +74,7 @@ export class TelemetryStates {
     };
     await this.#readInto(outcome, wanted, signal);
     this.#setAside(outcome, wanted);
+    if (outcome.spoilers.size === wanted.length) return null;
     return [...outcome.samples].flatMap(([deviceId, sample]) => {
       const state = this.#merge(deviceId, sample, { seq, readAt });
       return state === null ? [] : [state];
@@ -82,7 +87,8 @@ export class TelemetryStates {
     signal: AbortSignal,
   ): Promise<void> {
     const { source, tenantId } = this.#options;
-    if (outcome.readsLeft-- === 0) return;
+    if (outcome.readsLeft <= 0) return;
+    outcome.readsLeft--;
     try {
       const result = await source.readLatest({ tenantId, deviceIds, signal });
       for (const deviceId of deviceIds) {
@@ -105,14 +111,16 @@ export class TelemetryStates {
     }
   }
 
-  #setAside({ samples, spoilers }: Outcome, wanted: readonly string[]): void {
+  #setAside({ samples, spoilers, readsLeft }: Outcome, wanted: readonly string[]): void {
     const [error] = spoilers.values();
     if (error === undefined) return;
-    // When no query at all is accepted it is not the devices' doing.
-    if (samples.size === 0 && wanted.length > 1) throw error;
+    const isNothingRead = samples.size === 0 && wanted.length > 1;
+    // When no query at all is accepted it is not the devices' doing; when the search ended first nobody knows yet,
+    // and setting aside what it found brings the next one further.
+    if (isNothingRead && readsLeft > 0) throw error;
     const { clock, log, quarantineMs, tenantId } = this.#options;
     for (const deviceId of spoilers.keys()) {
-      this.#setAsideUntil.set(deviceId, clock.now() + quarantineMs);
+      this.#setAsideUntil.set(deviceId, clock.monotonicNow() + quarantineMs);
     }
     log.warning("devices_set_aside", {
       tenant: tenantId,
@@ -121,6 +129,7 @@ export class TelemetryStates {
       for_ms: quarantineMs,
       error,
     });
+    if (isNothingRead) throw error;
   }
 
   #merge(
@@ -128,10 +137,10 @@ export class TelemetryStates {
     sample: Sample | null,
     { seq, readAt }: { seq: number; readAt: number },
   ): DeviceState | null {
-    const before = this.#held.get(deviceId);
-    if (before !== undefined && before.seq > seq) return null;
-    const isSame = before !== undefined && isSameSample(before.sample, sample);
-    const version = isSame ? before.version : (before?.version ?? 0) + 1;
+    const before = this.#held.get(deviceId) ?? NEVER_READ;
+    if (before.seq > seq) return null;
+    const isSame = isSameSample(before.sample, sample);
+    const version = isSame ? before.version : before.version + 1;
     const frame: Frame | null = isSame
       ? before.frame
       : sample === null

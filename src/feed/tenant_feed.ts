@@ -103,12 +103,12 @@ export class TenantFeed {
   async #run(): Promise<void> {
     const { clock, pollIntervalMs, random } = this.#options;
     const { signal } = this.#stopped;
-    let dueAt = clock.now() + random() * pollIntervalMs;
+    let dueAt = clock.monotonicNow() + random() * pollIntervalMs;
     while (!signal.aborted) {
-      await delay(clock, dueAt - clock.now(), signal);
+      await delay(clock, dueAt - clock.monotonicNow(), signal);
       if (signal.aborted) return;
       await this.#tick();
-      const now = clock.now();
+      const now = clock.monotonicNow();
       dueAt += pollIntervalMs;
       // Ticks that could not be held are left out, not made up for.
       if (dueAt < now) dueAt = now + (pollIntervalMs - ((now - dueAt) % pollIntervalMs));
@@ -177,9 +177,16 @@ export class TenantFeed {
     this.#publish("first", { devices: null, alerts });
   }
 
-  async #readDevices(deviceIds: readonly string[]): Promise<readonly DeviceState[]> {
+  async #readDevices(deviceIds: readonly string[]): Promise<readonly DeviceState[] | null> {
     const { signal } = this.#stopped;
-    return await this.#states.read(deviceIds, { seq: ++this.#seq, signal });
+    try {
+      return await this.#states.read(deviceIds, { seq: ++this.#seq, signal });
+    } finally {
+      // Unfollowed while they were read: nobody else would forget them.
+      for (const deviceId of deviceIds) {
+        if (!this.#interest.follows(deviceId)) this.#states.forget(deviceId);
+      }
+    }
   }
 
   async #readAlerts(): Promise<AlertState | null> {

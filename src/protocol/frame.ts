@@ -1,4 +1,5 @@
 // A server message on its way to sockets: its JSON is made once, on first use, whoever uses it first; never per client.
+import { Buffer } from "node:buffer";
 import type { ServerMessage } from "./server_messages.ts";
 
 /**
@@ -9,11 +10,18 @@ export interface Frame {
   readonly message: ServerMessage;
   /** The message's JSON, once somebody asked for it. */
   text: string | null;
+  /** The length of that JSON in UTF-8, once somebody asked for it. */
+  bytes: number | null;
 }
 
 /** Wraps a message that one or many sockets will be sent. */
 export function frameOf(message: ServerMessage): Frame {
-  return { message, text: null };
+  return { message, text: null, bytes: null };
+}
+
+/** Bytes of the frame's JSON in UTF-8, counted at the first call only. */
+export function frameBytes(frame: Frame): number {
+  return frame.bytes ??= Buffer.byteLength(frameText(frame));
 }
 
 /** The frame's JSON text, encoded at the first call only. */

@@ -41,6 +41,8 @@ export class SourceGuard {
   /** Probes that failed since the circuit opened; null while it is closed. */
   #failedProbes: number | null = null;
   #isProbing = false;
+  /** On the monotonic clock. */
+  #nextProbeAt = 0;
   #state: SourceState;
 
   constructor(options: SourceGuardOptions) {
@@ -65,6 +67,7 @@ export class SourceGuard {
     this.#refuseWhileOpen();
     await this.#enter(signal);
     try {
+      signal.throwIfAborted();
       this.#refuseWhileOpen();
       return await this.#attempt(signal, read);
     } finally {
@@ -90,8 +93,7 @@ export class SourceGuard {
 
   #refuseWhileOpen(): void {
     if (this.#failedProbes === null) return;
-    const retryAt = this.#state.retryAt ?? 0;
-    if (this.#isProbing || this.#options.clock.now() < retryAt) {
+    if (this.#isProbing || this.#options.clock.monotonicNow() < this.#nextProbeAt) {
       throw new SourceError(
         "unavailable",
         `Source "${this.#options.name}" is waiting for its next attempt`,
@@ -137,6 +139,8 @@ export class SourceGuard {
       return await Promise.race([read(either), rejectionOf(either)]);
     } finally {
       clock.clearTimeout(timer);
+      // A combined signal that still has listeners lives as long as the feed's own: 1.5 KB a read.
+      deadline.abort(expired);
     }
   }
 
@@ -167,6 +171,7 @@ export class SourceGuard {
     const ceilingMs = Math.min(retryMaxMs, retryBaseMs * 2 ** failedProbes);
     const delayMs = Math.round(ceilingMs * (0.5 + random() / 2));
     const now = clock.now();
+    this.#nextProbeAt = clock.monotonicNow() + delayMs;
     if (this.#state.state !== "degraded") {
       log.error("source_degraded", { source: name, error, retry_in_ms: delayMs });
     }

@@ -23,6 +23,10 @@ export class HandClock implements Clock {
     return this.nowMs;
   }
 
+  monotonicNow(): number {
+    return this.nowMs;
+  }
+
   setTimeout(callback: () => void, delayMs: number): TimerHandle {
     const handle = { delayMs };
     this.#timers.set(handle, callback);

@@ -7,6 +7,7 @@ import { serveStub, type StubRequest } from "./stub_server.ts";
 
 const clock: Clock = {
   now: () => Date.parse("2026-11-18T12:00:00.250Z"),
+  monotonicNow: () => 0,
   setTimeout: () => assert.fail("A source must start no timer"),
   clearTimeout: () => {},
 };

@@ -92,6 +92,7 @@ testReal("The lower bound is excluded and the upper one included, to the nanosec
   );
   const clock = {
     now: () => Date.parse("2026-11-18T12:00:00.250Z"),
+    monotonicNow: () => 0,
     setTimeout: () => {},
     clearTimeout: () => {},
   };
