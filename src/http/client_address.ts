@@ -1,0 +1,62 @@
+// Whose address a request counts for; a header says so only where a trusted proxy wrote it.
+import { BlockList, isIP } from "node:net";
+
+export class TrustedProxies {
+  readonly #list = new BlockList();
+
+  /** Takes addresses and networks (`10.0.0.0/8`). Throws TypeError on anything else. */
+  constructor(entries: readonly string[]) {
+    for (const entry of entries) {
+      const [address = "", bits, ...rest] = entry.split("/");
+      const family = isIP(address);
+      const width = family === 4 ? 32 : 128;
+      const prefix = bits === undefined ? width : /^\d{1,3}$/.test(bits) ? Number(bits) : Infinity;
+      if (family === 0 || prefix > width || rest.length > 0) {
+        throw new TypeError(`Trusted proxy must be an address or a network, it is "${entry}"`);
+      }
+      this.#list.addSubnet(address, prefix, family === 4 ? "ipv4" : "ipv6");
+    }
+  }
+
+  trusts(address: string): boolean {
+    const family = isIP(address);
+    return family !== 0 && this.#list.check(address, family === 4 ? "ipv4" : "ipv6");
+  }
+
+  /** The address that the nearest proxy we do not trust, or the client itself, has towards those we do. */
+  clientOf(peer: string, headers: Headers): string {
+    let client = plain(peer);
+    if (!this.trusts(client)) return client;
+    const hops = (headers.get("x-forwarded-for") ?? "").split(",").map((hop) => plain(hop.trim()));
+    for (const hop of hops.reverse()) {
+      // Whatever stands left of something that is no address may have been made up.
+      if (isIP(hop) === 0) break;
+      client = hop;
+      if (!this.trusts(hop)) break;
+    }
+    return client;
+  }
+}
+
+/** What limits count by: an IPv4 address, or the first 64 bits of an IPv6 one, which one machine has all of. */
+export function addressKey(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const [left = "", right] = address.split("%")[0]?.split("::") ?? [];
+  const head = left === "" ? [] : left.split(":");
+  const tail = right === undefined || right === "" ? [] : right.split(":");
+  const groups = right === undefined
+    ? head
+    : [...head, ...Array<string>(Math.max(0, 8 - head.length - tail.length)).fill("0"), ...tail];
+  return `${
+    groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16)).join(":")
+  }::/64`;
+}
+
+/** Without brackets, port, and the wrapping of an IPv4 address in an IPv6 one. */
+function plain(address: string): string {
+  const bare = address.replace(/^\[(.*)\](:\d+)?$/, "$1").replace(
+    /^(\d+\.\d+\.\d+\.\d+):\d+$/,
+    "$1",
+  );
+  return bare.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, "");
+}

@@ -1,0 +1,64 @@
+// The port to one client's WebSocket; engines implement it, connections use it, and neither sees the other.
+import type { Frame } from "../protocol/frame.ts";
+
+export interface Socket {
+  /** Bytes handed over and not yet taken by the kernel. */
+  readonly bufferedBytes: number;
+  /** Sends the frames in order, in as few writes as the engine can; does nothing once closing. */
+  send(frames: readonly Frame[]): void;
+  /** Starts the closing handshake; later calls do nothing. The reason is at most 123 bytes of UTF-8. */
+  close(code: number, reason: string): void;
+  /** Ends the connection without a handshake, as far as the engine can. */
+  terminate(): void;
+}
+
+/** What a connection does with what its socket brings. None of these may throw. */
+export interface SocketEvents {
+  text(data: string): void;
+  binary(): void;
+  /** Called exactly once, whoever closed. */
+  closed(code: number): void;
+}
+
+/** Takes a socket that has just opened and returns what to do with it. */
+export type Opened = (socket: Socket) => SocketEvents;
+
+/** What an engine knows of a client that asks to upgrade; all of it was read before the upgrade. */
+export interface Handshake {
+  readonly url: URL;
+  readonly headers: Headers;
+  /** The peer's address as the engine sees it. */
+  readonly address: string;
+}
+
+/** The door's verdict on a handshake. */
+export type Admission =
+  | {
+    readonly kind: "upgrade";
+    readonly opened: Opened;
+    /** Called in place of `opened` when the client was gone before its socket opened. */
+    readonly abandoned: () => void;
+    readonly protocol: string | null;
+  }
+  | { readonly kind: "respond"; readonly response: Response };
+
+export interface EngineOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /** The path whose upgrade requests go to `admit`; everything else goes to `fetch`. */
+  readonly path: string;
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+  readonly admit: (handshake: Handshake) => Promise<Admission>;
+  /** Seconds of silence after which a peer is pinged and, silent still, closed. */
+  readonly idleTimeoutSeconds: number;
+  /** Told of faults that are ours or the runtime's; never of a client's. */
+  readonly failed: (fault: string, error: unknown) => void;
+}
+
+/** A listening engine. */
+export interface Engine {
+  readonly hostname: string;
+  readonly port: number;
+  /** Stops listening; resolves when requests under way are answered or after `graceMs`, whatever peers do. */
+  shutdown(graceMs: number): Promise<void>;
+}

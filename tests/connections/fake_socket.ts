@@ -1,0 +1,34 @@
+// A client's socket in memory: keeps what it was sent, and is as full as a test says.
+import type { Frame } from "../../src/protocol/frame.ts";
+import type { Socket } from "../../src/sockets/socket.ts";
+
+export class FakeSocket implements Socket {
+  bufferedBytes = 0;
+  /** Every write, in order; a write is the frames that were sent together. */
+  readonly writes: Array<readonly Frame[]> = [];
+  readonly closings: Array<{ readonly code: number; readonly reason: string }> = [];
+  /** What a send throws instead of sending. */
+  fault: Error | null = null;
+  /** Told of every write as it happens. */
+  watch: (frames: readonly Frame[]) => void = () => {};
+  #taken = 0;
+
+  send(frames: readonly Frame[]): void {
+    if (this.fault !== null) throw this.fault;
+    this.watch(frames);
+    this.writes.push([...frames]);
+  }
+
+  close(code: number, reason: string): void {
+    this.closings.push({ code, reason });
+  }
+
+  terminate(): void {}
+
+  /** The frames sent since the last call. */
+  take(): Frame[] {
+    const fresh = this.writes.slice(this.#taken).flat();
+    this.#taken = this.writes.length;
+    return fresh;
+  }
+}
