@@ -1,0 +1,174 @@
+// Opens the databases that the settings name, each behind its guard; nothing connects before the first read or check.
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config.ts";
+import type { Log } from "../observe/log.ts";
+import type { AlertSource } from "./alert_source.ts";
+import { createFluxSource } from "./influx/flux_source.ts";
+import type { InfluxAuth, InfluxOptions } from "./influx/influx_options.ts";
+import { createInfluxqlSource } from "./influx/influxql_source.ts";
+import { createAlertSource } from "./postgres/alert_table_source.ts";
+import { PostgresPool } from "./postgres/postgres_pool.ts";
+import { createTelemetryTableSource } from "./postgres/telemetry_table_source.ts";
+import { type Checkable, checkSource, type SourceCheck } from "./source_check.ts";
+import { SourceGuard, type SourceState } from "./source_guard.ts";
+import type { TelemetrySource } from "./telemetry_source.ts";
+
+export interface Sources extends AsyncDisposable {
+  readonly telemetry: TelemetrySource;
+  readonly alerts: AlertSource;
+  readonly state: () => { readonly telemetry: SourceState; readonly alerts: SourceState };
+  /** Reaches each database once and says whether it can serve; never throws. */
+  check(
+    signal: AbortSignal,
+  ): Promise<{ readonly telemetry: SourceCheck; readonly alerts: SourceCheck }>;
+}
+
+export interface SourceDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Reads under way that each source bears from us; more only queue up inside it. Default: 8. */
+  readonly maxReads?: number;
+  /** What a read may take. Default: 10 s. */
+  readonly readTimeoutMs?: number;
+  /** PEM of the only authorities that may vouch for PostgreSQL. */
+  readonly databaseCaCertificate?: string;
+  /** PEM of an authority that may vouch for InfluxDB beside the runtime's own. */
+  readonly influxdbCaCertificate?: string;
+}
+
+const MAX_READS = 8;
+const READ_TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+const RETRY_MAX_MS = 30_000;
+
+/** Throws TypeError where a setting can't be meant. */
+export function openSources(config: Config, deps: SourceDeps): Sources {
+  const { clock, log, maxReads = MAX_READS, readTimeoutMs = READ_TIMEOUT_MS } = deps;
+  const guard = (name: "telemetry" | "alerts") =>
+    new SourceGuard({
+      name,
+      maxReads,
+      timeoutMs: readTimeoutMs,
+      retryBaseMs: Math.min(config.WS_POLL_SECONDS * 1_000, RETRY_MAX_MS),
+      retryMaxMs: RETRY_MAX_MS,
+      clock,
+      log,
+    });
+  const telemetry = { guard: guard("telemetry"), ...openTelemetry(config, deps) };
+  const alerts = { guard: guard("alerts"), ...openAlerts(config, deps) };
+  return {
+    telemetry: {
+      readLatest: (query) =>
+        telemetry.guard.run(
+          query.signal,
+          (signal) => telemetry.source.readLatest({ ...query, signal }),
+        ),
+    },
+    alerts: {
+      readOpen: (query) =>
+        alerts.guard.run(
+          query.signal,
+          (signal) => alerts.source.readOpen({ ...query, signal }),
+        ),
+    },
+    state: () => ({ telemetry: telemetry.guard.state, alerts: alerts.guard.state }),
+    async check(signal) {
+      const [telemetryCheck, alertCheck] = await Promise.all([
+        checkSource(telemetry.database, { guard: telemetry.guard, signal }),
+        checkSource(alerts.database, { guard: alerts.guard, signal }),
+      ]);
+      return { telemetry: telemetryCheck, alerts: alertCheck };
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([telemetry.close(), alerts.close()]);
+    },
+  };
+}
+
+interface Opened<Source> {
+  readonly source: Source;
+  readonly database: Checkable;
+  close(): Promise<void>;
+}
+
+function openAlerts(config: Config, deps: SourceDeps): Opened<AlertSource> {
+  const pool = openPool(config, { ...deps, table: config.ALERT_TABLE });
+  return {
+    source: createAlertSource(pool, { table: config.ALERT_TABLE }),
+    database: pool,
+    close: () => pool[Symbol.asyncDispose](),
+  };
+}
+
+/** A pool for each table: one that is slow, or must not be read, takes no connection from the other. */
+function openPool(
+  config: Config,
+  { table, ...deps }: SourceDeps & { readonly table: string },
+): PostgresPool {
+  const { clock, log, maxReads = MAX_READS, readTimeoutMs = READ_TIMEOUT_MS } = deps;
+  const caCertificate = deps.databaseCaCertificate;
+  return new PostgresPool({
+    url: config.DATABASE_URL,
+    prepare: config.DATABASE_PREPARE,
+    maxConnections: maxReads,
+    role: config.DATABASE_ROLE,
+    tenantSetting: config.TENANT_SETTING,
+    tables: [table],
+    statementTimeoutMs: readTimeoutMs,
+    // A read that gave up must not leave an attempt behind that the next ones wait for.
+    connectTimeoutMs: Math.min(CONNECT_TIMEOUT_MS, readTimeoutMs),
+    ...(caCertificate === undefined ? {} : { caCertificate }),
+    log,
+    clock,
+  });
+}
+
+function openTelemetry(config: Config, deps: SourceDeps): Opened<TelemetrySource> {
+  const bounds = {
+    lookbackMs: config.TELEMETRY_LOOKBACK,
+    futureMs: config.FUTURE_SECONDS * 1_000,
+    metadataKeys: config.TELEMETRY_METADATA_KEYS,
+    clock: deps.clock,
+  };
+  if (config.TELEMETRY_SOURCE === "postgres") {
+    const pool = openPool(config, { ...deps, table: config.TELEMETRY_TABLE });
+    return {
+      source: createTelemetryTableSource(pool, { table: config.TELEMETRY_TABLE, ...bounds }),
+      database: pool,
+      close: () => pool[Symbol.asyncDispose](),
+    };
+  }
+  if (config.INFLUXDB_URL === undefined) throw new TypeError("INFLUXDB_URL is missing");
+  const options: InfluxOptions = {
+    url: config.INFLUXDB_URL,
+    org: config.INFLUXDB_ORG,
+    auth: influxAuthOf(config),
+    ...(deps.influxdbCaCertificate === undefined
+      ? {}
+      : { caCertificate: deps.influxdbCaCertificate }),
+    bucketTemplate: config.INFLUXDB_BUCKET,
+    measurement: config.INFLUXDB_MEASUREMENT,
+    deviceTag: config.INFLUXDB_DEVICE_TAG,
+    ...bounds,
+  };
+  const source = config.INFLUXDB_QUERY === "flux"
+    ? createFluxSource(options)
+    : createInfluxqlSource(options);
+  return {
+    source,
+    database: source,
+    close: () => Promise.resolve(source[Symbol.dispose]()),
+  };
+}
+
+function influxAuthOf(config: Config): InfluxAuth {
+  if (config.INFLUXDB_TOKEN !== undefined) return { kind: "token", token: config.INFLUXDB_TOKEN };
+  if (config.INFLUXDB_USERNAME !== undefined && config.INFLUXDB_PASSWORD !== undefined) {
+    return {
+      kind: "password",
+      username: config.INFLUXDB_USERNAME,
+      password: config.INFLUXDB_PASSWORD,
+    };
+  }
+  return { kind: "none" };
+}

@@ -1,0 +1,87 @@
+// Runs the test-suite and closes with what was left out, why, and one line that machines can read. It must pass its
+// arguments on as they are, and never call a run green that left real servers out where CI=true.
+//
+// Usage: deno run … tests/run.ts [arguments of deno test]
+import { findInfluxd } from "./support/influxd.ts";
+import { findPostgres } from "./support/postgres.ts";
+
+const PLAIN = /\x1b\[[0-9;]*m/g;
+const SUMMARY =
+  /^(?:ok|FAILED) \| (\d+) passed(?: \(\d+ steps?\))? \| (\d+) failed(?: \(\d+ steps?\))?(?: \| (\d+) ignored(?: \(\d+ steps?\))?)?/;
+const IGNORED = /^(.*) \.\.\. ignored/;
+
+interface Outcome {
+  passed: number;
+  failed: number;
+  skipped: number;
+  ignored: string[];
+  hasSummary: boolean;
+}
+
+/** Takes in one line of `deno test`. */
+function read(outcome: Outcome, line: string): void {
+  const text = line.replace(PLAIN, "");
+  const summary = SUMMARY.exec(text);
+  if (summary !== null) {
+    outcome.passed = Number(summary[1]);
+    outcome.failed = Number(summary[2]);
+    outcome.skipped = Number(summary[3] ?? 0);
+    outcome.hasSummary = true;
+  }
+  const name = IGNORED.exec(text)?.[1];
+  if (name !== undefined) outcome.ignored.push(name.trim());
+}
+
+async function runTests(args: readonly string[]): Promise<[code: number, outcome: Outcome]> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["test", ...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const outcome: Outcome = { passed: 0, failed: 0, skipped: 0, ignored: [], hasSummary: false };
+  const encoder = new TextEncoder();
+  let rest = "";
+  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+    await writeAll(encoder.encode(chunk));
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) read(outcome, line);
+  }
+  read(outcome, rest);
+  const { code } = await child.status;
+  return [code, outcome];
+}
+
+async function writeAll(bytes: Uint8Array): Promise<void> {
+  for (let sent = 0; sent < bytes.length;) sent += await Deno.stdout.write(bytes.subarray(sent));
+}
+
+/** What no suite could run on, and what that means; CI installs these, so that there it is a failure. */
+function missingServers(): readonly string[] {
+  return [
+    ...(findPostgres() === null
+      ? ["PostgreSQL is not installed: PGlite stood in, restarts and outages were left out"]
+      : []),
+    ...(findInfluxd() === null
+      ? ["influxd is not installed: recordings stood in, everything live was left out"]
+      : []),
+  ];
+}
+
+const [code, outcome] = await runTests(Deno.args);
+const { passed, skipped, ignored } = outcome;
+let { failed } = outcome;
+const missing = missingServers();
+console.log(missing.length + ignored.length === 0 ? "\nNothing was left out." : "\nLeft out:");
+for (const name of [...missing, ...ignored]) console.log(`  ${name}`);
+if (Deno.env.get("CI") === "true" && missing.length > 0) {
+  console.log("In CI the suites must run on real servers");
+  failed += missing.length;
+}
+if (failed === 0 && (code !== 0 || !outcome.hasSummary)) {
+  console.log(`deno test ended with ${code}${outcome.hasSummary ? "" : " and without a summary"}`);
+  failed = 1;
+}
+console.log(`${passed} passed, ${failed} failed${skipped === 0 ? "" : `, ${skipped} skipped`}`);
+Deno.exit(failed === 0 ? 0 : 1);

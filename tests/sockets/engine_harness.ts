@@ -1,0 +1,172 @@
+// An engine on a free port with a path for sockets and a ledger of what the engine reported; it must know no engine.
+import { frameOf } from "../../src/protocol/frame.ts";
+import type {
+  Admission,
+  Engine,
+  EngineOptions,
+  Handshake,
+  Socket,
+} from "../../src/sockets/socket.ts";
+import { TestClient } from "../support/client.ts";
+import { until } from "../support/until.ts";
+import { RawPeer } from "./raw_peer.ts";
+
+export type ServeEngine = (options: EngineOptions) => Engine | Promise<Engine>;
+
+export const PATH = "/ws";
+
+/** One socket that the engine opened, with everything that the engine reported of it. */
+export interface Accepted {
+  readonly socket: Socket;
+  readonly texts: string[];
+  readonly closes: number[];
+  binaries: number;
+}
+
+/** What a test wants different; each may be changed while the engine runs. */
+export interface Conduct {
+  admit: (handshake: Handshake, upgrade: () => Admission) => Admission | Promise<Admission>;
+  opened: (accepted: Accepted) => void;
+  text: (data: string, accepted: Accepted) => void;
+  binary: (accepted: Accepted) => void;
+  closed: (accepted: Accepted) => void;
+}
+
+export class EngineHarness implements AsyncDisposable {
+  readonly engine: Engine;
+  readonly accepted: Accepted[];
+  readonly handshakes: Handshake[];
+  readonly faults: Array<{ readonly fault: string; readonly error: unknown }>;
+  readonly fetched: string[];
+  readonly abandoned: () => number;
+  readonly conduct: Conduct;
+
+  private constructor(
+    engine: Engine,
+    state: Pick<
+      EngineHarness,
+      "accepted" | "handshakes" | "faults" | "fetched" | "conduct" | "abandoned"
+    >,
+  ) {
+    this.engine = engine;
+    this.accepted = state.accepted;
+    this.handshakes = state.handshakes;
+    this.faults = state.faults;
+    this.fetched = state.fetched;
+    this.conduct = state.conduct;
+    this.abandoned = state.abandoned;
+  }
+
+  static async start(
+    serve: ServeEngine,
+    { idleTimeoutSeconds = 60, protocol = null, ...conduct }: Partial<Conduct> & {
+      idleTimeoutSeconds?: number;
+      protocol?: string | null;
+    } = {},
+  ): Promise<EngineHarness> {
+    let abandoned = 0;
+    const state = {
+      accepted: [] as Accepted[],
+      handshakes: [] as Handshake[],
+      faults: [] as EngineHarness["faults"],
+      fetched: [] as string[],
+      abandoned: () => abandoned,
+      conduct: {
+        admit: (_, upgrade) => upgrade(),
+        opened: () => {},
+        text: () => {},
+        binary: () => {},
+        closed: () => {},
+        ...conduct,
+      } satisfies Conduct as Conduct,
+    };
+    const opened = (socket: Socket) => {
+      const accepted: Accepted = { socket, texts: [], closes: [], binaries: 0 };
+      state.accepted.push(accepted);
+      state.conduct.opened(accepted);
+      return {
+        text(data: string) {
+          accepted.texts.push(data);
+          state.conduct.text(data, accepted);
+        },
+        binary() {
+          accepted.binaries++;
+          state.conduct.binary(accepted);
+        },
+        closed(code: number) {
+          accepted.closes.push(code);
+          state.conduct.closed(accepted);
+        },
+      };
+    };
+    const upgrade = (): Admission => ({
+      kind: "upgrade",
+      protocol,
+      opened,
+      abandoned: () => void abandoned++,
+    });
+    const engine = await serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      path: PATH,
+      idleTimeoutSeconds,
+      fetch(request) {
+        const { pathname } = new URL(request.url);
+        state.fetched.push(`${request.method} ${pathname}`);
+        return new Response(`fetched ${pathname}`, { status: 418 });
+      },
+      async admit(handshake) {
+        state.handshakes.push(handshake);
+        return await state.conduct.admit(handshake, upgrade);
+      },
+      failed: (fault, error) => void state.faults.push({ fault, error }),
+    });
+    return new EngineHarness(engine, state);
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.engine.port}${PATH}`;
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.engine.port}`;
+  }
+
+  async connect(protocols?: string[]): Promise<[client: TestClient, accepted: Accepted]> {
+    const before = this.accepted.length;
+    const client = await TestClient.connect(this.url, protocols);
+    return [client, await this.#next(before)];
+  }
+
+  async connectRaw(headers: readonly string[] = []): Promise<[peer: RawPeer, accepted: Accepted]> {
+    const before = this.accepted.length;
+    const peer = await RawPeer.upgrade(this.engine.port, PATH, headers);
+    return [peer, await this.#next(before)];
+  }
+
+  /** Whether a new client can still come in, speak and be answered. */
+  async assertAlive(): Promise<void> {
+    const [client, accepted] = await this.connect();
+    client.send({ hello: 1 });
+    await until(() => accepted.texts.length === 1, { what: "A new client's message" });
+    accepted.socket.send([note(1)]);
+    await client.next(() => true);
+    await client.close();
+    await until(() => accepted.closes.length === 1, { what: "A new client's close" });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { socket } of this.accepted) socket.terminate();
+    await this.engine.shutdown(2_000);
+  }
+
+  async #next(index: number): Promise<Accepted> {
+    await until(() => this.accepted.length > index, { what: "The socket's opening" });
+    return this.accepted[index] as Accepted;
+  }
+}
+
+/** A frame that tells one from another. */
+export function note(number: number, filling = "") {
+  return frameOf({ type: "error", code: "internal", message: `${number}${filling}` });
+}
