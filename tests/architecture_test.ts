@@ -1,0 +1,144 @@
+// Holds who may import whom: what a room can't import it can't do.
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { type Import, importsOf, readSources } from "./support/read_imports.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const sources = await readSources(`${root}/src`, { root });
+
+/** Entries and wiring: they may import every room. */
+const COMPOSITION = [
+  "main.ts",
+  "src/app.ts",
+  "src/serve.ts",
+  "src/leave_on_signal.ts",
+  "src/demo/",
+];
+
+/** What everybody may import; these themselves import only what they are listed with below. */
+const COMMON = ["src/protocol/", "src/observe/", "src/errors.ts", "src/clock.ts"];
+
+/** What each room may import beside itself and the common ground. `type` is for types only. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  "src/http/": ["src/auth/", "src/limits/", "type src/sockets/socket.ts", "src/dashboard/"],
+  "src/auth/": [],
+  "src/limits/": ["type src/auth/scope.ts"],
+  "src/sockets/": [],
+  "src/connections/": [
+    "type src/auth/scope.ts",
+    "src/limits/",
+    "type src/sockets/socket.ts",
+    "type src/feed/seam.ts",
+    "type src/feed/feed_registry.ts",
+  ],
+  "src/feed/": [
+    "type src/sources/telemetry_source.ts",
+    "type src/sources/alert_source.ts",
+    "src/sources/source_error.ts",
+  ],
+  "src/sources/open_sources.ts": ["src/sources/", "type src/config.ts"],
+  "src/sources/": [],
+  "src/dashboard/": [],
+};
+
+/** The common ground knows no room. */
+const COMMON_MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  "src/protocol/": ["src/errors.ts"],
+  "src/observe/": [],
+  "src/errors.ts": [],
+  "src/clock.ts": [],
+  "src/config.ts": ["src/observe/log.ts"],
+};
+
+/** The only places that may know a package. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  jose: ["src/auth/", "src/demo/demo_token.ts"],
+  hono: ["src/http/"],
+  zod: ["src/config.ts", "src/protocol/"],
+  postgres: ["src/sources/postgres/"],
+  "@influxdata/influxdb-client": ["src/sources/influx/"],
+  "@logtape/logtape": ["src/observe/"],
+};
+
+function isIn(path: string, places: readonly string[]): boolean {
+  return places.some((place) => place.endsWith("/") ? path.startsWith(place) : path === place);
+}
+
+/** Why an import breaks the rules, or null. */
+function breach({ from, to, isBare, isTypeOnly }: Import): string | null {
+  const said = `${from} imports ${to}`;
+  const isDemo = from.startsWith("src/demo/");
+  if (isBare) {
+    const home = PACKAGES[to.startsWith("@") ? to : to.split("/")[0] ?? to];
+    if (to.startsWith("node:") || (isDemo && home === undefined)) return null;
+    return home !== undefined && isIn(from, home) ? null : said;
+  }
+  if (to.startsWith("src/demo/")) return isDemo ? null : said;
+  if (isIn(from, COMPOSITION)) return null;
+  const common = Object.entries(COMMON_MAY_IMPORT).find(([place]) => isIn(from, [place]));
+  const [place, allowed] = common ??
+    Object.entries(MAY_IMPORT).find(([room]) => isIn(from, [room])) ?? [];
+  if (place === undefined || allowed === undefined) return `${from} is in no room`;
+  const mayImport = [place, ...allowed, ...(common === undefined ? COMMON : [])];
+  const asValue = mayImport.filter((path) => !path.startsWith("type "));
+  const asType = mayImport.map((path) => path.replace(/^type /, ""));
+  return isIn(to, isTypeOnly ? asType : asValue) ? null : said;
+}
+
+Deno.test("Every file imports only what its room may know", () => {
+  assert.ok(sources.size > 30, `only ${sources.size} files were found`);
+  const breaches = [...sources].flatMap(([path, text]) =>
+    importsOf(path, text).map(breach).filter((said) => said !== null)
+  );
+  assert.deepEqual(breaches, []);
+});
+
+Deno.test("The rule names what it exists to keep apart", () => {
+  const forbidden: readonly (readonly [string, string])[] = [
+    ["src/connections/x.ts", 'import { open } from "../sources/open_sources.ts";'],
+    ["src/connections/x.ts", 'import type { Alert } from "../sources/alert_source.ts";'],
+    ["src/connections/x.ts", 'import { TenantFeed } from "../feed/tenant_feed.ts";'],
+    ["src/connections/x.ts", 'import { Verifier } from "../auth/verifier.ts";'],
+    ["src/feed/x.ts", 'import type { Socket } from "../sockets/socket.ts";'],
+    ["src/feed/x.ts", 'import type { Connection } from "../connections/connection.ts";'],
+    ["src/feed/x.ts", 'import { PostgresPool } from "../sources/postgres/postgres_pool.ts";'],
+    ["src/sources/x.ts", 'import {\n  TenantFeed,\n} from "../feed/tenant_feed.ts";'],
+    ["src/sources/x.ts", 'import type { Config } from "../config.ts";'],
+    ["src/sources/x.ts", 'import { Door } from "../http/door.ts";'],
+    ["src/sockets/x.ts", 'export { Door } from "../http/door.ts";'],
+    ["src/protocol/x.ts", 'import { systemClock } from "../clock.ts";'],
+    ["src/http/x.ts", 'await import("../demo/main.ts");'],
+    ["src/app.ts", 'import "./demo/main.ts";'],
+    ["src/http/x.ts", 'import { jwtVerify } from "jose";'],
+    ["src/demo/x.ts", 'import { SignJWT } from "jose";'],
+    ["src/feed/x.ts", 'import postgres from "postgres";'],
+    ["src/feed/x.ts", 'import { PGlite } from "@electric-sql/pglite";'],
+    ["src/attic/x.ts", 'import { delay } from "../clock.ts";'],
+  ];
+  for (const [path, text] of forbidden) {
+    const said = importsOf(path, text).map(breach);
+    assert.equal(said.length, 1, `no import was found in ${text}`);
+    assert.notEqual(said[0], null, `${path} may say ${text}`);
+  }
+});
+
+Deno.test("Every file of src belongs to a room that the rule speaks of", () => {
+  const places = [...COMPOSITION, ...Object.keys(MAY_IMPORT), ...Object.keys(COMMON_MAY_IMPORT)];
+  assert.deepEqual([...sources.keys()].filter((path) => !isIn(path, places)), []);
+});
+
+Deno.test("Only the settings read the environment", () => {
+  const readers = [...sources].filter(([path, text]) =>
+    !path.startsWith("src/demo/") && /\bDeno\s*\.\s*env\b|\bprocess\s*\.\s*env\b/.test(text)
+  );
+  assert.deepEqual(readers.map(([path]) => path), ["src/config.ts"]);
+});
+
+Deno.test("No file of src has a name that says nothing, and each begins by saying what it is for", () => {
+  for (const [path, text] of sources) {
+    assert.doesNotMatch(path, /(^|\/)(index|mod|utils?|helpers?|types?|common|misc)\.ts$/);
+    assert.match(path, /\/[a-z0-9_]+\.ts$/);
+    assert.match(text, /^\/\/ [A-Z].{20,}/, `${path} does not begin with a comment`);
+    assert.doesNotMatch(text, /^export default /m, `${path} has a default export`);
+  }
+});
