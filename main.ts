@@ -2,6 +2,7 @@
 import { createApp } from "./src/app.ts";
 import { systemClock as clock } from "./src/clock.ts";
 import { ConfigError, readConfig } from "./src/config.ts";
+import { ListenError } from "./src/sockets/listen_error.ts";
 import { leaveOnSignal } from "./src/leave_on_signal.ts";
 import { guardProcess } from "./src/observe/guard_process.ts";
 import { createLog } from "./src/observe/log.ts";
@@ -16,10 +17,12 @@ try {
   });
   const app = createApp(config, { sources: openSources(config, { clock, log }), clock, log });
   guardProcess({ log });
-  leaveOnSignal(serve(app, { config, log }), { log });
+  await leaveOnSignal(() => serve(app, { config, log }), { log });
 } catch (error) {
   // Here and not later: once the process is guarded, what is thrown no longer ends it.
   // deno-lint-ignore no-console -- the log's level is a setting, too
-  console.error(error instanceof ConfigError ? error.message : error);
+  console.error(
+    error instanceof ConfigError || error instanceof ListenError ? error.message : error,
+  );
   Deno.exit(error instanceof ConfigError ? 2 : 1);
 }

@@ -2,9 +2,6 @@
 import type { Log } from "./observe/log.ts";
 import type { Serving } from "./serve.ts";
 
-/** Milliseconds that leaving may take before the process ends all the same. */
-const DRAIN_MS = 2_000;
-
 export interface LeaveOptions {
   readonly log: Log;
   /** Ends what stands around the service, once it has left. */
@@ -12,17 +9,21 @@ export interface LeaveOptions {
 }
 
 /**
- * Resolves never: SIGINT or SIGTERM drain and end the process with 0, a second one with 130.
+ * Serves, and from before that on drains and ends the process with 0 at SIGINT or SIGTERM, with 130 at a second one.
  * Signals are listened to before anything is accepted: the runtime's first use of them needs a free descriptor.
  */
-export function leaveOnSignal(serving: Serving, { log, leave }: LeaveOptions): void {
+export function leaveOnSignal(
+  serve: () => Promise<Serving>,
+  { log, leave }: LeaveOptions,
+): Promise<Serving> {
+  const started = Promise.withResolvers<Serving>();
   let isLeaving = false;
   const signalled = async (signal: Deno.Signal) => {
     if (isLeaving) Deno.exit(130);
     isLeaving = true;
     log.info("leaving", { signal });
     try {
-      await serving.leave(DRAIN_MS);
+      await (await started.promise).leave();
       await leave?.();
     } catch (error) {
       log.error("leaving_failed", { error });
@@ -35,4 +36,6 @@ export function leaveOnSignal(serving: Serving, { log, leave }: LeaveOptions): v
     ? ["SIGINT", "SIGBREAK"]
     : ["SIGINT", "SIGTERM"];
   for (const signal of signals) Deno.addSignalListener(signal, () => void signalled(signal));
+  serve().then(started.resolve, started.reject);
+  return started.promise;
 }

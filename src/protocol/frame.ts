@@ -10,13 +10,15 @@ export interface Frame {
   readonly message: ServerMessage;
   /** The message's JSON, once somebody asked for it. */
   text: string | null;
+  /** The bytes of its WebSocket frame, once an engine asked for them. */
+  wire: Uint8Array | null;
   /** The length of that JSON in UTF-8, once somebody asked for it. */
   bytes: number | null;
 }
 
 /** Wraps a message that one or many sockets will be sent. */
 export function frameOf(message: ServerMessage): Frame {
-  return { message, text: null, bytes: null };
+  return { message, text: null, wire: null, bytes: null };
 }
 
 /** Bytes of the frame's JSON in UTF-8, counted at the first call only. */

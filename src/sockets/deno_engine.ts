@@ -18,6 +18,7 @@ export function serveDeno(options: EngineOptions): Engine {
       {
         hostname: options.hostname,
         port,
+        ...(options.tls ?? {}),
         onListen: () => {},
         onError: (error) => {
           options.failed("request_failed", error);
@@ -52,16 +53,18 @@ async function answer(
   options: EngineOptions,
   { request, address }: { request: Request; address: string },
 ): Promise<Response> {
+  // The runtime makes the URL of whatever the Host header says.
+  if (!URL.canParse(request.url)) return new Response("Bad request\n", { status: 400 });
   const url = new URL(request.url);
   const isUpgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-  if (url.pathname !== options.path || !isUpgrade) return await options.fetch(request);
+  if (url.pathname !== options.path || !isUpgrade) return await options.fetch(request, address);
   const fault = upgradeFault(request);
   if (fault !== null) return fault;
   const admission = await options.admit({ url, headers: new Headers(request.headers), address });
   if (admission.kind === "respond") return admission.response;
   let upgrade: Deno.WebSocketUpgrade;
   try {
-    upgrade = Deno.upgradeWebSocket(request, { idleTimeout: options.idleTimeoutSeconds });
+    upgrade = Deno.upgradeWebSocket(request, { idleTimeout: idleSeconds(options.limits) });
   } catch {
     // The client has gone meanwhile.
     admission.abandoned();
@@ -102,7 +105,7 @@ function attach(
       else events = admission.opened(portOf(socket));
     });
   socket.onmessage = ({ data }) =>
-    guarded(() => typeof data === "string" ? events?.text(data) : events?.binary());
+    guarded(() => typeof data === "string" ? events?.text(data) : events?.binary(data.byteLength));
   // The runtime may report a close twice.
   socket.onclose = ({ code }) =>
     guarded(() => {
@@ -113,6 +116,11 @@ function attach(
     });
   // A lost peer is no fault of ours; its close follows.
   socket.onerror = (event) => event.preventDefault();
+}
+
+/** The runtime pings after half of it and closes after the whole: a round of pings and a round of silence. */
+function idleSeconds({ pingIntervalMs }: EngineOptions["limits"]): number {
+  return Math.ceil(2 * pingIntervalMs / 1_000);
 }
 
 function portOf(socket: WebSocket): Socket {

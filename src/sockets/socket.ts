@@ -15,7 +15,7 @@ export interface Socket {
 /** What a connection does with what its socket brings. None of these may throw. */
 export interface SocketEvents {
   text(data: string): void;
-  binary(): void;
+  binary(byteLength: number): void;
   /** Called exactly once, whoever closed. */
   closed(code: number): void;
 }
@@ -36,21 +36,38 @@ export type Admission =
   | {
     readonly kind: "upgrade";
     readonly opened: Opened;
-    /** Called in place of `opened` when the client was gone before its socket opened. */
+    /** Called once in place of `closed` when the client was gone before its socket opened, or `opened` threw. */
     readonly abandoned: () => void;
     readonly protocol: string | null;
   }
   | { readonly kind: "respond"; readonly response: Response };
+
+/** An engine that can't hold one of these says so where it is chosen. */
+export interface EngineLimits {
+  /** Bytes of one message, fragments together; over it the socket is closed with 1009. */
+  readonly maxMessageBytes: number;
+  /** TCP connections in all; further ones are not accepted. */
+  readonly maxSockets: number;
+  /** Time for a request's headers. */
+  readonly headerTimeoutMs: number;
+  /** Time that a connection may idle between two requests, or leave an answer untaken. */
+  readonly keepAliveTimeoutMs: number;
+  /** Peers are pinged this often; one that stays silent for a whole round is ended by the next. */
+  readonly pingIntervalMs: number;
+}
 
 export interface EngineOptions {
   readonly hostname: string;
   readonly port: number;
   /** The path whose upgrade requests go to `admit`; everything else goes to `fetch`. */
   readonly path: string;
-  readonly fetch: (request: Request) => Response | Promise<Response>;
+  readonly fetch: (request: Request, address: string) => Response | Promise<Response>;
   readonly admit: (handshake: Handshake) => Promise<Admission>;
-  /** Seconds of silence after which a peer is pinged and, silent still, closed. */
-  readonly idleTimeoutSeconds: number;
+  readonly limits: EngineLimits;
+  /** PEM of the certificate chain and its key; null to serve plain HTTP. */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Told of a limit that a peer crossed inside the engine. */
+  readonly crossed: (limit: "message_bytes") => void;
   /** Told of faults that are ours or the runtime's; never of a client's. */
   readonly failed: (fault: string, error: unknown) => void;
 }

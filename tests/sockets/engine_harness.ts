@@ -3,6 +3,7 @@ import { frameOf } from "../../src/protocol/frame.ts";
 import type {
   Admission,
   Engine,
+  EngineLimits,
   EngineOptions,
   Handshake,
   Socket,
@@ -15,6 +16,15 @@ export type ServeEngine = (options: EngineOptions) => Engine | Promise<Engine>;
 
 export const PATH = "/ws";
 
+/** Limits that no test crosses unless it says so. */
+export const ROOMY: EngineLimits = {
+  maxMessageBytes: 1 << 20,
+  maxSockets: 1_000,
+  headerTimeoutMs: 10_000,
+  keepAliveTimeoutMs: 60_000,
+  pingIntervalMs: 30_000,
+};
+
 /** One socket that the engine opened, with everything that the engine reported of it. */
 export interface Accepted {
   readonly socket: Socket;
@@ -25,6 +35,7 @@ export interface Accepted {
 
 /** What a test wants different; each may be changed while the engine runs. */
 export interface Conduct {
+  fetch: (request: Request) => Response | Promise<Response>;
   admit: (handshake: Handshake, upgrade: () => Admission) => Admission | Promise<Admission>;
   opened: (accepted: Accepted) => void;
   text: (data: string, accepted: Accepted) => void;
@@ -38,6 +49,8 @@ export class EngineHarness implements AsyncDisposable {
   readonly handshakes: Handshake[];
   readonly faults: Array<{ readonly fault: string; readonly error: unknown }>;
   readonly fetched: string[];
+  /** Limits that the engine reported as crossed. */
+  readonly crossings: string[];
   readonly abandoned: () => number;
   readonly conduct: Conduct;
 
@@ -45,7 +58,7 @@ export class EngineHarness implements AsyncDisposable {
     engine: Engine,
     state: Pick<
       EngineHarness,
-      "accepted" | "handshakes" | "faults" | "fetched" | "conduct" | "abandoned"
+      "accepted" | "handshakes" | "faults" | "fetched" | "crossings" | "conduct" | "abandoned"
     >,
   ) {
     this.engine = engine;
@@ -53,14 +66,16 @@ export class EngineHarness implements AsyncDisposable {
     this.handshakes = state.handshakes;
     this.faults = state.faults;
     this.fetched = state.fetched;
+    this.crossings = state.crossings;
     this.conduct = state.conduct;
     this.abandoned = state.abandoned;
   }
 
   static async start(
     serve: ServeEngine,
-    { idleTimeoutSeconds = 60, protocol = null, ...conduct }: Partial<Conduct> & {
-      idleTimeoutSeconds?: number;
+    { limits = {}, tls = null, protocol = null, ...conduct }: Partial<Conduct> & {
+      limits?: Partial<EngineLimits>;
+      tls?: EngineOptions["tls"];
       protocol?: string | null;
     } = {},
   ): Promise<EngineHarness> {
@@ -70,8 +85,11 @@ export class EngineHarness implements AsyncDisposable {
       handshakes: [] as Handshake[],
       faults: [] as EngineHarness["faults"],
       fetched: [] as string[],
+      crossings: [] as string[],
       abandoned: () => abandoned,
       conduct: {
+        fetch: (request) =>
+          new Response(`fetched ${new URL(request.url).pathname}`, { status: 418 }),
         admit: (_, upgrade) => upgrade(),
         opened: () => {},
         text: () => {},
@@ -109,16 +127,18 @@ export class EngineHarness implements AsyncDisposable {
       hostname: "127.0.0.1",
       port: 0,
       path: PATH,
-      idleTimeoutSeconds,
+      limits: { ...ROOMY, ...limits },
+      tls,
       fetch(request) {
         const { pathname } = new URL(request.url);
         state.fetched.push(`${request.method} ${pathname}`);
-        return new Response(`fetched ${pathname}`, { status: 418 });
+        return state.conduct.fetch(request);
       },
       async admit(handshake) {
         state.handshakes.push(handshake);
         return await state.conduct.admit(handshake, upgrade);
       },
+      crossed: (limit) => void state.crossings.push(limit),
       failed: (fault, error) => void state.faults.push({ fault, error }),
     });
     return new EngineHarness(engine, state);

@@ -12,19 +12,32 @@ const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 
 export class RawPeer implements Disposable {
   readonly head: string;
-  readonly #connection: Deno.TcpConn;
+  readonly #connection: Deno.Conn;
   #waiting: Uint8Array<ArrayBuffer>;
   #isClosed = false;
 
-  private constructor(connection: Deno.TcpConn, head: string, rest: Uint8Array<ArrayBuffer>) {
+  private constructor(connection: Deno.Conn, head: string, rest: Uint8Array<ArrayBuffer>) {
     this.#connection = connection;
     this.head = head;
     this.#waiting = rest;
   }
 
   /** Connects and sends text as it stands; the peer has then read the answer's head. */
-  static async request(port: number, text: string): Promise<RawPeer> {
-    const connection = await RawPeer.speak(port, text);
+  static async request(
+    port: number,
+    text: string,
+    { authority }: { authority?: string } = {},
+  ): Promise<RawPeer> {
+    const connection = await RawPeer.speak(port, text, { authority });
+    return await RawPeer.#listen(connection);
+  }
+
+  /** Says nothing, and reads nothing yet. */
+  static async silent(port: number): Promise<RawPeer> {
+    return new RawPeer(await RawPeer.speak(port, ""), "", new Uint8Array());
+  }
+
+  static async #listen(connection: Deno.Conn): Promise<RawPeer> {
     let received: Uint8Array<ArrayBuffer> = new Uint8Array();
     for (;;) {
       const end = new TextDecoder("latin1").decode(received).indexOf("\r\n\r\n");
@@ -40,9 +53,16 @@ export class RawPeer implements Disposable {
   }
 
   /** Connects and sends text as it stands, and listens to nothing. */
-  static async speak(port: number, text: string): Promise<Deno.TcpConn> {
-    const connection = await Deno.connect({ hostname: "127.0.0.1", port });
-    await connection.write(new TextEncoder().encode(text));
+  static async speak(
+    port: number,
+    text: string,
+    { authority }: { authority?: string | undefined } = {},
+  ): Promise<Deno.Conn> {
+    const hostname = "127.0.0.1";
+    const connection = authority === undefined
+      ? await Deno.connect({ hostname, port })
+      : await Deno.connectTls({ hostname, port, caCerts: [authority] });
+    if (text !== "") await connection.write(new TextEncoder().encode(text));
     return connection;
   }
 
@@ -57,14 +77,40 @@ export class RawPeer implements Disposable {
   }
 
   async send(opcode: number, payload: Uint8Array | string, { fin = true } = {}): Promise<void> {
-    const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
-    assert(bytes.length < 65_536);
-    const length = bytes.length < 126
-      ? [0x80 | bytes.length]
-      : [0x80 | 126, bytes.length >> 8, bytes.length & 255];
-    const mask = [1, 2, 3, 4];
-    const masked = bytes.map((byte, index) => byte ^ (mask[index % 4] as number));
-    await this.write(new Uint8Array([(fin ? 0x80 : 0) | opcode, ...length, ...mask, ...masked]));
+    await this.write(clientFrame(opcode, payload, { fin }));
+  }
+
+  /** Reads on to the close frame and returns its code; null when the connection ended without one. */
+  async closeCode(): Promise<number | null> {
+    for (;;) {
+      const frame = await this.read();
+      if (frame === null) return null;
+      if (frame.opcode !== OPCODE.close) continue;
+      return ((frame.payload[0] ?? 0) << 8) | (frame.payload[1] ?? 0);
+    }
+  }
+
+  /** Whether the server ends the connection within the time; forgets what comes before. */
+  async endsWithin(ms: number): Promise<boolean> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), ms));
+    const ended = this.#end().then(() => true as const);
+    const isEnded = await Promise.race([ended, late]);
+    clearTimeout(timer);
+    if (!isEnded) {
+      this.vanish();
+      await ended;
+    }
+    return isEnded;
+  }
+
+  async #end(): Promise<void> {
+    const chunk = new Uint8Array(1 << 16);
+    try {
+      while ((await this.#connection.read(chunk)) !== null);
+    } catch {
+      // Reset by the server, or taken away by who did not want to wait any longer.
+    }
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -124,6 +170,37 @@ export class RawPeer implements Disposable {
     }
     return true;
   }
+}
+
+/** A masked frame as a client sends it. */
+export function clientFrame(
+  opcode: number,
+  payload: Uint8Array | string,
+  { fin = true }: { fin?: boolean } = {},
+): Uint8Array {
+  const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
+  assert(bytes.length < 1 << 24);
+  const length = bytes.length < 126
+    ? [0x80 | bytes.length]
+    : bytes.length < 65_536
+    ? [0x80 | 126, bytes.length >> 8, bytes.length & 255]
+    : [
+      0x80 | 127,
+      0,
+      0,
+      0,
+      0,
+      0,
+      bytes.length >> 16,
+      (bytes.length >> 8) & 255,
+      bytes.length & 255,
+    ];
+  const mask = [1, 2, 3, 4];
+  const frame = new Uint8Array(1 + length.length + 4 + bytes.length);
+  frame.set([(fin ? 0x80 : 0) | opcode, ...length, ...mask]);
+  const masked = bytes.map((byte, index) => byte ^ (mask[index % 4] as number));
+  frame.set(masked, frame.length - bytes.length);
+  return frame;
 }
 
 /** An upgrade as a client would write it, with lines added or left out. */

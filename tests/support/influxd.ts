@@ -15,6 +15,9 @@ export interface TestInfluxd extends AsyncDisposable {
   query(text: string): Promise<unknown>;
   /** Ends the process at once; data and port are kept. */
   kill(): Promise<void>;
+  /** Stops the process as it stands, with its connections open, until `thaw`. */
+  freeze(): void;
+  thaw(): void;
   /** Starts it again on the same port with the same data, after a `kill` if it still runs. */
   restart(): Promise<void>;
   /** Ends the process and removes its data. */
@@ -115,6 +118,14 @@ class Influxd implements TestInfluxd {
       if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error;
     }
     await Promise.all([child.status, this.#errors]);
+  }
+
+  freeze(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#child?.kill("SIGCONT");
   }
 
   async restart(): Promise<void> {

@@ -27,6 +27,7 @@ export function testConfig(settings: Readonly<Record<string, string>> = {}): Con
     INFLUXDB_URL: "http://127.0.0.1:1",
     PORT: "0",
     WS_POLL_SECONDS: "0.1",
+    DRAIN_SECONDS: "0.3",
     ...(settings.JWKS_URL === undefined && settings.OIDC_ISSUER === undefined
       ? { JWT_SECRET: TEST_SECRET }
       : {}),
@@ -35,22 +36,22 @@ export function testConfig(settings: Readonly<Record<string, string>> = {}): Con
   return readConfig({ get: (name) => values[name], readFile: Deno.readTextFileSync });
 }
 
-export function startService(
+export async function startService(
   { settings = {}, sources, clock = systemClock, log = memoryLog() }: {
     settings?: Readonly<Record<string, string>>;
     sources: Sources | ((config: Config, log: MemoryLog) => Sources);
     clock?: Clock;
     log?: MemoryLog;
   },
-): TestService {
+): Promise<TestService> {
   const config = testConfig(settings);
   const opened = typeof sources === "function" ? sources(config, log) : sources;
   const app = createApp(config, { sources: opened, clock, log });
-  const serving = serve(app, { config, log });
+  const serving = await serve(app, { config, log });
   const { port } = serving.engine;
   let stopped: Promise<void> | null = null;
-  const stop = () => stopped ??= serving.leave(2_000);
-  return {
+  const stop = () => stopped ??= serving.leave();
+  const service: TestService = {
     app,
     log,
     port,
@@ -58,9 +59,10 @@ export function startService(
     socketUrl: (token) =>
       `ws://127.0.0.1:${port}/api/v2/ws${token === undefined ? "" : `?token=${token}`}`,
     async connect(claims) {
-      return await TestClient.connect(this.socketUrl(await signToken(claims)));
+      return await TestClient.connect(service.socketUrl(await signToken(claims)));
     },
     stop,
     [Symbol.asyncDispose]: stop,
   };
+  return service;
 }
