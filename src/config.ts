@@ -1,5 +1,7 @@
 // The only reader of the environment: every setting with its default and bounds, all problems reported at once.
+import { isIP } from "node:net";
 import * as z from "zod";
+import { type LimitName, LIMITS, type LimitValues } from "./limits/limits.ts";
 import { LOG_LEVELS } from "./observe/log.ts";
 
 /** Thrown when settings can't be used; `problems` holds one sentence each, none with a secret in it. */
@@ -14,7 +16,16 @@ export class ConfigError extends Error {
 }
 
 /** Settings whose value may stand in a file named by `<NAME>_FILE`, as orchestrators mount secrets. */
-const SECRETS = ["DATABASE_URL", "INFLUXDB_TOKEN", "INFLUXDB_PASSWORD", "JWT_SECRET"] as const;
+const SECRETS = [
+  "DATABASE_URL",
+  "DATABASE_CA",
+  "INFLUXDB_TOKEN",
+  "INFLUXDB_PASSWORD",
+  "INFLUXDB_CA",
+  "JWT_SECRET",
+  "TLS_CERT",
+  "TLS_KEY",
+] as const;
 
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_$]{0,62}$/;
 const DOTTED = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$/;
@@ -51,6 +62,16 @@ function number(
   ).default(fallback);
 }
 
+/** An address, or a network in CIDR form. */
+function isNetwork(text: string): boolean {
+  const [address = "", bits, ...rest] = text.split("/");
+  // A zone (`fe80::1%eth0`) names an interface, which no header and no network does.
+  if (address.includes("%")) return false;
+  const width = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return rest.length === 0 && width > 0 &&
+    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= width));
+}
+
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 const duration = (fallback: string, { maxMs }: { maxMs: number }) =>
@@ -68,11 +89,22 @@ const duration = (fallback: string, { maxMs }: { maxMs: number }) =>
 const table = (fallback: string) =>
   z.string().regex(DOTTED, "must be a table's name, with or without its schema").default(fallback);
 
+const pem = z.string().refine((text) => text.includes("-----BEGIN "), "must be PEM").optional();
+
+type LimitSettings = {
+  [Name in LimitName as (typeof LIMITS)[Name]["setting"]]: ReturnType<typeof number>;
+};
+
+const limitSettings = Object.fromEntries(
+  Object.values(LIMITS).map((limit) => [limit.setting, number({ ...limit, integer: true })]),
+) as LimitSettings;
+
 const Settings = z.object({
   DATABASE_URL: url("postgres", "postgresql"),
   DATABASE_ROLE: z.string().regex(IDENTIFIER, "must be a role's name or empty").or(z.literal(""))
     .default("pulse_app"),
   DATABASE_PREPARE: flag(true),
+  DATABASE_CA: pem,
   TENANT_SETTING: z.string().regex(/^[a-z_]\w*(\.[a-z_]\w*)+$/i, "must be a dotted name")
     .default("app.tenant_id"),
   ALERT_TABLE: table("fleet_alert"),
@@ -96,6 +128,7 @@ const Settings = z.object({
     .refine((name) => !/\p{Cc}/u.test(name), "must not contain control characters"),
   INFLUXDB_MEASUREMENT: z.string().min(1).default("telemetry"),
   INFLUXDB_DEVICE_TAG: z.string().min(1).default("device_id"),
+  INFLUXDB_CA: pem,
   INFLUXDB_QUERY: z.enum(["influxql", "flux"], "must be influxql or flux").default("influxql"),
   JWT_SECRET: z.string().refine(
     (secret) => new TextEncoder().encode(secret).length >= 32,
@@ -112,15 +145,25 @@ const Settings = z.object({
     .refine((roles) => roles.length > 0, "must name at least one role"),
   HOST: z.string().min(1).default("127.0.0.1"),
   PORT: number({ fallback: 8000, min: 0, max: 65_535, unit: "a port", integer: true }),
-  WS_ENGINE: z.enum(["deno"], "must be deno").default("deno"),
+  WS_ENGINE: z.enum(["ws", "deno"], "must be ws or deno").default("ws"),
   WS_POLL_SECONDS: number({ fallback: 5, min: 0.05, max: 3_600, unit: "seconds" }),
-  MAX_REFUSED_SOCKETS: number({
-    fallback: 64,
-    min: 0,
-    max: 100_000,
-    unit: "sockets",
-    integer: true,
-  }),
+  READ_TIMEOUT_SECONDS: number({ fallback: 10, min: 0.1, max: 600, unit: "seconds" }),
+  SLOW_CLIENT_SECONDS: number({ fallback: 30, min: 1, max: 3_600, unit: "seconds" }),
+  PING_SECONDS: number({ fallback: 20, min: 1, max: 600, unit: "seconds" }),
+  HANDSHAKE_TIMEOUT_SECONDS: number({ fallback: 10, min: 1, max: 600, unit: "seconds" }),
+  DRAIN_SECONDS: number({ fallback: 10, min: 0, max: 3_600, unit: "seconds" }),
+  ALLOW_QUERY_TOKEN: flag(true),
+  ALLOWED_ORIGINS: list("").refine(
+    (origins) => origins.every((text) => URL.canParse(text) && new URL(text).origin === text),
+    "must be origins such as https://app.example.com",
+  ),
+  TRUSTED_PROXIES: list("").refine(
+    (entries) => entries.every(isNetwork),
+    "must be addresses or networks such as 10.0.0.0/8",
+  ),
+  TLS_CERT: pem,
+  TLS_KEY: pem,
+  ...limitSettings,
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
 });
 
@@ -135,6 +178,9 @@ function problemsBetween(
   const keys = (["JWT_SECRET", "JWKS_URL", "OIDC_ISSUER"] as const).filter(has);
   if (keys.length === 0) problems.push("JWT_SECRET, JWKS_URL or OIDC_ISSUER is missing");
   if (keys.length > 1) problems.push(`${keys.join(" and ")} exclude each other`);
+  if (has("TLS_CERT") !== has("TLS_KEY")) {
+    problems.push("TLS_CERT_FILE and TLS_KEY_FILE must be set together");
+  }
   if (values.TELEMETRY_SOURCE === "postgres") return problems;
   if (!has("INFLUXDB_URL")) problems.push("INFLUXDB_URL is missing");
   if (values.INFLUXDB_QUERY === "flux" && !has("INFLUXDB_ORG")) {
@@ -151,6 +197,12 @@ function problemsBetween(
 
 /** Every setting under its own name, checked and with its default. */
 export type Config = Readonly<z.infer<typeof Settings>>;
+
+/** The limits under their own names. */
+export function limitsOf(config: Config): LimitValues {
+  const values = Object.entries(LIMITS).map(([name, { setting }]) => [name, config[setting]]);
+  return Object.fromEntries(values) as LimitValues;
+}
 
 /** The name of every setting that is read, files of secrets included. */
 export const SETTING_NAMES: readonly string[] = [

@@ -66,9 +66,27 @@ Deno.test("Every setting but the addresses and the key has a default", () => {
     ALLOWED_ROLES: ["customer_admin", "customer_viewer"],
     HOST: "127.0.0.1",
     PORT: 8000,
-    WS_ENGINE: "deno",
+    WS_ENGINE: "ws",
     WS_POLL_SECONDS: 5,
+    READ_TIMEOUT_SECONDS: 10,
+    SLOW_CLIENT_SECONDS: 30,
+    PING_SECONDS: 20,
+    HANDSHAKE_TIMEOUT_SECONDS: 10,
+    DRAIN_SECONDS: 10,
+    ALLOW_QUERY_TOKEN: true,
+    ALLOWED_ORIGINS: [],
+    TRUSTED_PROXIES: [],
+    MAX_MESSAGE_BYTES: 65_536,
+    MAX_MESSAGES_PER_SECOND: 50,
+    MAX_SUBSCRIPTIONS: 500,
+    MAX_CONNECTIONS: 20_000,
+    MAX_CONNECTIONS_PER_TENANT: 10_000,
+    MAX_CONNECTIONS_PER_USER: 200,
+    MAX_CONNECTIONS_PER_ADDRESS: 2_000,
+    MAX_HANDSHAKES_PER_SECOND: 100,
     MAX_REFUSED_SOCKETS: 64,
+    SOCKET_HIGH_WATER_BYTES: 262_144,
+    MAX_READS: 8,
     LOG_LEVEL: "info",
   });
 });
@@ -163,7 +181,7 @@ const WRONG: ReadonlyArray<readonly [name: string, problem: string, ...values: s
     "-1",
     "0x50",
   ],
-  ["WS_ENGINE", "must be deno", "ws", "node"],
+  ["WS_ENGINE", "must be ws or deno", "node", "WS"],
   [
     "WS_POLL_SECONDS",
     "must be a number of seconds from 0.05 to 3600",
@@ -175,10 +193,39 @@ const WRONG: ReadonlyArray<readonly [name: string, problem: string, ...values: s
   ],
   [
     "MAX_REFUSED_SOCKETS",
-    "must be a whole number of sockets from 0 to 100000",
+    "must be a whole number of refused sockets at once from 0 to 100000",
     "1.5",
     "100001",
     "-1",
+  ],
+  [
+    "MAX_MESSAGE_BYTES",
+    "must be a whole number of bytes from 256 to 16777216",
+    "255",
+    "1e9",
+    "64k",
+  ],
+  ["SLOW_CLIENT_SECONDS", "must be a number of seconds from 1 to 3600", "0.9", "3601", "-"],
+  ["PING_SECONDS", "must be a number of seconds from 1 to 600", "0", "601"],
+  ["DRAIN_SECONDS", "must be a number of seconds from 0 to 3600", "-1", "3601"],
+  ["READ_TIMEOUT_SECONDS", "must be a number of seconds from 0.1 to 600", "0", "601"],
+  ["ALLOW_QUERY_TOKEN", "must be true or false", "no", "0"],
+  [
+    "ALLOWED_ORIGINS",
+    "must be origins such as https://app.example.com",
+    ...[
+      "*",
+      "app.example.com",
+      "https://app.example.com/",
+      "https://a.example,https://b.example/x",
+    ],
+    ...["null", "https://APP.example.com", "https://app.example.com:443"],
+  ],
+  [
+    "TRUSTED_PROXIES",
+    "must be addresses or networks such as 10.0.0.0/8",
+    ...["proxy", "10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0/8/8", "10.0.0.0/x", "*"],
+    ...["fe80::1%eth0", "10.0.0.1:80", "10.0.0.0/"],
   ],
   ["LOG_LEVEL", "must be one of debug, info, warning, error", "trace", "INFO"],
 ];
@@ -203,6 +250,19 @@ const EDGES: ReadonlyArray<readonly [name: keyof Config, value: string, read: un
   ["WS_POLL_SECONDS", "0.05", 0.05],
   ["WS_POLL_SECONDS", "0.25", 0.25],
   ["WS_POLL_SECONDS", "3600", 3_600],
+  ["ALLOWED_ORIGINS", "https://a.example, http://localhost:8000", [
+    "https://a.example",
+    "http://localhost:8000",
+  ]],
+  ["TRUSTED_PROXIES", "10.0.0.0/8,::1, 192.0.2.1, 0.0.0.0/0", [
+    "10.0.0.0/8",
+    "::1",
+    "192.0.2.1",
+    "0.0.0.0/0",
+  ]],
+  ["ALLOW_QUERY_TOKEN", "false", false],
+  ["DRAIN_SECONDS", "0", 0],
+  ["WS_ENGINE", "deno", "deno"],
   ["MAX_REFUSED_SOCKETS", "0", 0],
   ["MAX_REFUSED_SOCKETS", "100000", 100_000],
   ["JWT_SECRET", "ä".repeat(16), "ä".repeat(16)],
@@ -264,6 +324,22 @@ Deno.test("Settings that exclude or need each other say so", () => {
       "INFLUXDB_USERNAME and INFLUXDB_PASSWORD must be set together",
     ]);
   }
+});
+
+const PEM = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----";
+
+Deno.test("A certificate and its key are set together, from files, and are PEM", () => {
+  const files = { "/cert": `${PEM}\n`, "/key": PEM, "/bad": "no PEM" };
+  const both = { TLS_CERT_FILE: "/cert", TLS_KEY_FILE: "/key" };
+  assert.equal(read({ ...REQUIRED, ...both }, files).TLS_CERT, PEM);
+  for (const name of ["TLS_CERT_FILE", "TLS_KEY_FILE"]) {
+    assert.deepEqual(problemsWith({ [name]: "/cert" }, files), [
+      "TLS_CERT_FILE and TLS_KEY_FILE must be set together",
+    ]);
+  }
+  assert.deepEqual(problemsWith({ ...both, TLS_KEY_FILE: "/bad" }, files), ["TLS_KEY must be PEM"]);
+  assert.deepEqual(problemsWith({ DATABASE_CA_FILE: "/bad" }, files), ["DATABASE_CA must be PEM"]);
+  assert.equal(problemsWith({ ...both, TLS_KEY_FILE: "/none" }, files).length, 1);
 });
 
 Deno.test("Each way to keys is enough by itself", () => {

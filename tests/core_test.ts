@@ -7,7 +7,7 @@ import { startService } from "./support/service.ts";
 Deno.test("A subscribed device is pushed at once and then at every poll", async () => {
   const sources = fakeSources();
   sources.put("acme", "dev-1", sampleAt(1, { temp_c: 22 }));
-  await using service = startService({ sources });
+  await using service = await startService({ sources });
   await using client = await service.connect();
   assert.deepEqual(await client.subscribe("dev-1"), {
     type: "subscribed",

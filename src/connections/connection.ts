@@ -2,7 +2,9 @@
 // the ConnectionManager alone changes its subscriptions, because interest must change with them.
 import type { Scope } from "../auth/scope.ts";
 import type { Clock } from "../clock.ts";
+import { CLOSINGS } from "../errors.ts";
 import { type Frame, frameBytes, frameOf } from "../protocol/frame.ts";
+import type { Feature } from "../protocol/client_messages.ts";
 import type { ServerMessage } from "../protocol/server_messages.ts";
 import type { Socket } from "../sockets/socket.ts";
 import type { Delivered, FollowedDevice, TenantGroup } from "./tenant_group.ts";
@@ -32,6 +34,8 @@ export interface ConnectionOptions {
   /** A state that waited longer than this for the socket to drain is not sent any more. */
   readonly maxAgeMs: number;
   readonly clock: Clock;
+  /** Told of each push that was left out. */
+  readonly missed: () => void;
 }
 
 export class Connection {
@@ -47,6 +51,13 @@ export class Connection {
   readonly #controller = new AbortController();
   #isOwed = false;
   #missedPushes = 0;
+  readonly #missed: () => void;
+  /** Bytes of answers that were added to a socket that was too full already. */
+  #unreadAnswers = 0;
+  #features: ReadonlySet<Feature> = new Set();
+  /** Since when the socket has been too full to send, on the monotonic clock. */
+  #fullSince: number | null = null;
+  #closedAt: number | null = null;
   /** Set by a wake that came while the loop was not waiting. */
   #isWoken = false;
   #resume: (() => void) | null = null;
@@ -59,6 +70,7 @@ export class Connection {
     this.#highWaterBytes = options.highWaterBytes;
     this.#maxAgeMs = options.maxAgeMs;
     this.#clock = options.clock;
+    this.#missed = options.missed;
   }
 
   get signal(): AbortSignal {
@@ -77,7 +89,48 @@ export class Connection {
 
   /** Sends one message now, before anything that is pushed later. */
   send(message: ServerMessage): void {
-    if (!this.signal.aborted) this.socket.send([frameOf(message)]);
+    if (this.signal.aborted) return;
+    const frame = frameOf(message);
+    this.socket.send([frame]);
+    // Answers are not left out as pushes are: a client that asks and never reads is on its way to being stuck.
+    if (this.socket.bufferedBytes <= this.#highWaterBytes) {
+      this.#unreadAnswers = 0;
+      return;
+    }
+    this.#fullSince ??= this.#now();
+    this.#unreadAnswers += frameBytes(frame);
+    // However often it may ask, what waits for it is bounded by the largest push and twice the mark.
+    if (this.#unreadAnswers > this.#highWaterBytes) {
+      this.close(CLOSINGS.slow_client.closeCode, CLOSINGS.slow_client.sentence);
+    }
+  }
+
+  /** Whether the client asked for the feature. */
+  has(feature: Feature): boolean {
+    return this.#features.has(feature);
+  }
+
+  /** Takes over what a `hello` asked for, in place of what an earlier one did. */
+  accept(features: readonly Feature[]): void {
+    this.#features = new Set(features);
+  }
+
+  /** Milliseconds for which the socket has been too full to send; 0 while it is not. */
+  stuckMs(): number {
+    if (this.#fullSince !== null && this.socket.bufferedBytes === 0) this.#fullSince = null;
+    return this.#fullSince === null ? 0 : this.#now() - this.#fullSince;
+  }
+
+  /** Milliseconds since the service closed the socket; 0 while it has not. */
+  closingMs(): number {
+    return this.#closedAt === null ? 0 : this.#now() - this.#closedAt;
+  }
+
+  /** Says good-bye: nothing is sent any more. */
+  close(code: number, reason: string): void {
+    this.#closedAt ??= this.#now();
+    this.abort();
+    this.socket.close(code, reason);
   }
 
   /** Notes that a subscription waits for its first value, so that a read between ticks wakes the loop. */
@@ -113,7 +166,7 @@ export class Connection {
     const sent: Array<[Progress, number]> = [];
     let isOwed = false;
     let bytes = 0;
-    const oldest = this.#clock.monotonicNow() - this.#maxAgeMs;
+    const oldest = this.#now() - this.#maxAgeMs;
     const collect = (subscription: Progress, state: Due | null) => {
       if (state === null || state.seq <= subscription.seq) {
         isOwed ||= subscription.isOwed;
@@ -132,6 +185,8 @@ export class Connection {
     const { bufferedBytes } = this.socket;
     if (bufferedBytes > 0 && bufferedBytes + bytes > this.#highWaterBytes) {
       this.#missedPushes++;
+      this.#missed();
+      this.#fullSince ??= this.#now();
       return;
     }
     this.#isOwed = isOwed;
@@ -139,6 +194,13 @@ export class Connection {
       subscription.seq = seq;
       subscription.isOwed = false;
     }
-    if (frames.length > 0) this.socket.send(frames);
+    if (frames.length > 0) {
+      this.#fullSince = null;
+      this.socket.send(frames);
+    }
+  }
+
+  #now(): number {
+    return this.#clock.monotonicNow();
   }
 }

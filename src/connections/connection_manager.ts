@@ -1,7 +1,8 @@
 // Who is connected and what each follows; keeps interest in step with subscriptions. It decodes no message, decides
 // no read, and knows of a feed only the two messages of the seam.
 import type { Scope } from "../auth/scope.ts";
-import type { Clock } from "../clock.ts";
+import type { Clock, TimerHandle } from "../clock.ts";
+import { CLOSINGS } from "../errors.ts";
 import type { Feeds } from "../feed/feed_registry.ts";
 import type { Snapshot } from "../feed/seam.ts";
 import type { Log } from "../observe/log.ts";
@@ -16,13 +17,26 @@ export interface ConnectionManagerOptions {
   /** A state younger than this is sent to a new follower as it is; an older one is read again first. */
   readonly pollIntervalMs: number;
   readonly highWaterBytes: number;
+  /** Told of each push that a full socket missed. */
+  readonly missed?: () => void;
+  /** A socket that has been too full to send for this long is ended. */
+  readonly slowClientMs: number;
 }
+
+/** How often sockets are looked at for being stuck. */
+const SWEEP_MS = 1_000;
+/** A peer that did not answer a close by then is ended without an answer. */
+const CLOSE_TIMEOUT_MS = 3_000;
+/** What a close without a close frame is called (RFC 6455, 7.4.1). */
+const ABNORMAL_CLOSE = 1006;
 
 export class ConnectionManager {
   readonly #options: ConnectionManagerOptions;
   readonly #groups = new Map<string, TenantGroup>();
   readonly #connections = new Set<Connection>();
   #lastId = 0;
+  /** Runs while anybody is connected. */
+  #sweepTimer: TimerHandle | null = null;
 
   constructor(options: ConnectionManagerOptions) {
     this.#options = options;
@@ -39,7 +53,7 @@ export class ConnectionManager {
 
   /** Takes in an open socket and starts its push loop. */
   connect(socket: Socket, scope: Scope): Connection {
-    const { feeds, highWaterBytes, log, clock, pollIntervalMs } = this.#options;
+    const { feeds, highWaterBytes, log, clock, pollIntervalMs, missed = () => {} } = this.#options;
     const { tenantId } = scope;
     let group = this.#groups.get(tenantId);
     if (group === undefined) this.#groups.set(tenantId, group = new TenantGroup(tenantId));
@@ -52,14 +66,17 @@ export class ConnectionManager {
       highWaterBytes,
       maxAgeMs: pollIntervalMs,
       clock,
+      missed,
     });
     group.connections.add(connection);
     this.#connections.add(connection);
+    this.#sweepTimer ??= clock.setTimeout(() => this.#sweep(), SWEEP_MS);
     feeds.change({ tenantId, connections: 1 });
     log.info("connected", { connection: id, tenant: tenantId, email: scope.email });
     connection.run().catch((error: unknown) => {
       log.error("push_loop_failed", { connection: id, tenant: tenantId, error });
-      socket.close(1011, "Internal error");
+      const { closeCode, sentence } = CLOSINGS.internal;
+      connection.close(closeCode, sentence);
     });
     return connection;
   }
@@ -67,6 +84,10 @@ export class ConnectionManager {
   /** Ends a connection's loop and takes back all its interest; later calls do nothing. */
   disconnect(connection: Connection, code: number): void {
     if (!this.#connections.delete(connection)) return;
+    if (this.#connections.size === 0 && this.#sweepTimer !== null) {
+      this.#options.clock.clearTimeout(this.#sweepTimer);
+      this.#sweepTimer = null;
+    }
     connection.abort();
     const { group, scope, devices, alerts } = connection;
     group.connections.delete(connection);
@@ -149,6 +170,28 @@ export class ConnectionManager {
     }
     connection.owe();
     return { seq: state?.seq ?? 0, isOwed: true };
+  }
+
+  /** Closes the connections that could not take anything for too long, and ends those that don't answer a close. */
+  #sweep(): void {
+    const { clock, log, slowClientMs } = this.#options;
+    const { closeCode, sentence } = CLOSINGS.slow_client;
+    for (const connection of this.#connections) {
+      const { id, scope, socket, signal } = connection;
+      if (connection.closingMs() >= CLOSE_TIMEOUT_MS) {
+        socket.terminate();
+        // An engine that can't end it must not let it keep its interest.
+        this.disconnect(connection, ABNORMAL_CLOSE);
+        continue;
+      }
+      const stuckMs = connection.stuckMs();
+      if (signal.aborted || stuckMs < slowClientMs) continue;
+      log.warning("slow_client", { connection: id, tenant: scope.tenantId, stuck_ms: stuckMs });
+      connection.close(closeCode, sentence);
+    }
+    this.#sweepTimer = this.#connections.size === 0
+      ? null
+      : clock.setTimeout(() => this.#sweep(), SWEEP_MS);
   }
 
   #deliver(snapshot: Snapshot): void {

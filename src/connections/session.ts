@@ -1,67 +1,280 @@
-// What a connection does with what its client sends: decode, act, answer. A message that can't be taken is answered
-// and forgotten; it must never touch the subscriptions or the socket.
-import { MESSAGE_ERRORS } from "../errors.ts";
+// What a connection does with what its client sends: bound it, decode it, act, answer. A message that can't be taken is
+// answered and forgotten; it must never touch the subscriptions or the socket.
+import { Buffer } from "node:buffer";
+import { AuthError } from "../auth/auth_error.ts";
+import type { Verifier } from "../auth/verifier.ts";
+import type { Clock } from "../clock.ts";
+import { type ClosingName, CLOSINGS, MESSAGE_ERRORS, type MessageErrorCode } from "../errors.ts";
+import { type LimitLedger, type LimitName, limitSentence } from "../limits/limits.ts";
+import { TokenBucket } from "../limits/token_bucket.ts";
 import type { Log } from "../observe/log.ts";
-import type { ClientMessage } from "../protocol/client_messages.ts";
+import {
+  type ClientMessage,
+  type Feature,
+  FEATURES,
+  type MessageId,
+} from "../protocol/client_messages.ts";
 import { decode } from "../protocol/decode.ts";
+import type { AnswerMessage } from "../protocol/server_messages.ts";
 import type { SocketEvents } from "../sockets/socket.ts";
 import type { Connection } from "./connection.ts";
 import type { ConnectionManager } from "./connection_manager.ts";
+import { TokenLife } from "./token_life.ts";
 
 export interface SessionOptions {
   readonly manager: ConnectionManager;
+  readonly verifier: Verifier;
+  readonly ledger: LimitLedger;
+  /** `pulsewire/<version>`, as `hello` is answered. */
+  readonly server: string;
+  readonly pollSeconds: number;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
-/** The events of a connected socket. */
-export function session(
-  connection: Connection,
-  { manager, log }: SessionOptions,
-): SocketEvents {
-  return {
-    text(data) {
-      if (connection.signal.aborted) return;
-      const decoded = decode(data);
-      if (!decoded.ok) {
-        const { message, code } = decoded.error;
-        connection.send({ type: "error", message, code });
+/** A burst of messages is this many seconds' worth. */
+const BURST_SECONDS = 10;
+/** Limits crossed this often within the window end the connection: such a client does not listen. */
+const MAX_STRIKES = 20;
+const STRIKE_WINDOW_MS = 10_000;
+const KEYS_RETRY_MS = 5_000;
+
+export class Session implements SocketEvents {
+  readonly #connection: Connection;
+  readonly #options: SessionOptions;
+  readonly #messages: TokenBucket;
+  readonly #tokenLife: TokenLife;
+  /** When limits were crossed, on the monotonic clock, the oldest first. */
+  #strikes: number[] = [];
+  #isRenewing = false;
+
+  constructor(connection: Connection, options: SessionOptions) {
+    this.#connection = connection;
+    this.#options = options;
+    const { clock, ledger } = options;
+    const ratePerSecond = ledger.values.messages_per_second;
+    this.#messages = new TokenBucket({
+      ratePerSecond,
+      burst: ratePerSecond * BURST_SECONDS,
+      clock,
+    });
+    this.#tokenLife = new TokenLife({
+      expiresAt: connection.scope.expiresAt,
+      clock,
+      expiring: () => this.#warnOfExpiry(),
+      expired: () => this.#close("invalid_token"),
+    });
+    connection.signal.addEventListener("abort", () => this.#tokenLife[Symbol.dispose](), {
+      once: true,
+    });
+  }
+
+  text(data: string): void {
+    if (this.#connection.signal.aborted || this.#isTooBig(Buffer.byteLength(data))) return;
+    const waitMs = this.#messages.take();
+    // Also over the limit, so that the error carries the id: strikes bound how often.
+    const decoded = decode(data);
+    if (waitMs > 0) {
+      this.#cross("messages_per_second", { code: "rate_limited", id: decoded.id, waitMs });
+      return;
+    }
+    if (!decoded.ok) {
+      const { message, code } = decoded.error;
+      this.#answer({ type: "error", message, code }, decoded.id);
+      return;
+    }
+    try {
+      this.#act(decoded.message, decoded.id);
+    } catch (error) {
+      this.#options.log.error("message_failed", { connection: this.#connection.id, error });
+      this.#refuse("internal", decoded.id);
+    }
+  }
+
+  binary(byteLength: number): void {
+    if (this.#connection.signal.aborted || this.#isTooBig(byteLength)) return;
+    const waitMs = this.#messages.take();
+    if (waitMs > 0) {
+      this.#cross("messages_per_second", { code: "rate_limited", id: null, waitMs });
+    } else {
+      this.#refuse("unsupported_data", null);
+    }
+  }
+
+  closed(code: number): void {
+    this.#options.manager.disconnect(this.#connection, code);
+  }
+
+  /** For the engine that does not know the limit; a message over it is closed with 1009, whatever it says. */
+  #isTooBig(byteLength: number): boolean {
+    const { ledger } = this.#options;
+    if (byteLength <= ledger.values.message_bytes) return false;
+    ledger.crossed("message_bytes");
+    this.#close("message_too_big");
+    return true;
+  }
+
+  #act(message: ClientMessage, id: MessageId | null): void {
+    switch (message.action) {
+      case "subscribe":
+        this.#subscribe(message, id);
+        return;
+      case "unsubscribe":
+        this.#unsubscribe(message, id);
+        return;
+      case "ping":
+        this.#answer({ type: "pong" }, id);
+        return;
+      case "hello":
+        this.#greet(message.features, id);
+        return;
+      case "auth":
+        void this.#renew(message.token, id);
+        return;
+    }
+  }
+
+  #subscribe(message: Extract<ClientMessage, { action: "subscribe" }>, id: MessageId | null): void {
+    const { manager, ledger } = this.#options;
+    const connection = this.#connection;
+    if (message.type === "alerts") {
+      manager.subscribeAlerts(connection);
+      this.#answer({ type: "subscribed", channel: "alerts" }, id);
+    } else {
+      const { device_id } = message;
+      const { devices } = connection;
+      if (!devices.has(device_id) && devices.size >= ledger.values.subscriptions) {
+        this.#cross("subscriptions", { code: "limit_exceeded", id, waitMs: null });
         return;
       }
-      try {
-        act(connection, { message: decoded.message, manager });
-      } catch (error) {
-        log.error("message_failed", { connection: connection.id, error });
-        connection.send(errorOf("internal"));
-      }
-    },
-    binary() {
-      connection.send(errorOf("unsupported_data"));
-    },
-    closed(code) {
-      manager.disconnect(connection, code);
-    },
-  };
-}
-
-function act(
-  connection: Connection,
-  { message, manager }: { message: ClientMessage; manager: ConnectionManager },
-): void {
-  const answer = message.action === "subscribe" ? "subscribed" : "unsubscribed";
-  if (message.type === "alerts") {
-    if (message.action === "subscribe") manager.subscribeAlerts(connection);
-    else manager.unsubscribeAlerts(connection);
-    connection.send({ type: answer, channel: "alerts" });
-  } else {
-    const { device_id } = message;
-    if (message.action === "subscribe") manager.subscribeDevice(connection, device_id);
-    else manager.unsubscribeDevice(connection, device_id);
-    connection.send({ type: answer, channel: "device", device_id });
+      manager.subscribeDevice(connection, device_id);
+      this.#answer({ type: "subscribed", channel: "device", device_id }, id);
+    }
+    // The answer is out: what is already known may follow it.
+    connection.wake();
   }
-  // The answer is out: what is already known may follow it.
-  if (message.action === "subscribe") connection.wake();
-}
 
-function errorOf(code: keyof typeof MESSAGE_ERRORS) {
-  return { type: "error", message: MESSAGE_ERRORS[code].sentence, code } as const;
+  #unsubscribe(
+    message: Extract<ClientMessage, { action: "unsubscribe" }>,
+    id: MessageId | null,
+  ): void {
+    const { manager } = this.#options;
+    if (message.type === "alerts") {
+      manager.unsubscribeAlerts(this.#connection);
+      this.#answer({ type: "unsubscribed", channel: "alerts" }, id);
+    } else {
+      const { device_id } = message;
+      manager.unsubscribeDevice(this.#connection, device_id);
+      this.#answer({ type: "unsubscribed", channel: "device", device_id }, id);
+    }
+  }
+
+  #greet(asked: readonly string[], id: MessageId | null): void {
+    const { server, pollSeconds, ledger } = this.#options;
+    const features: readonly Feature[] = FEATURES.filter((feature) => asked.includes(feature));
+    this.#connection.accept(features);
+    this.#answer({
+      type: "hello",
+      server,
+      poll_seconds: pollSeconds,
+      features,
+      limits: ledger.shown(),
+      token_expires_at: this.#expiresAt(),
+    }, id);
+    // Who asks for notices in the token's last minute has missed the moment, but not the notice.
+    if (this.#tokenLife.isExpiring) this.#warnOfExpiry();
+  }
+
+  #warnOfExpiry(): void {
+    if (!this.#connection.has("notices")) return;
+    this.#connection.send({ type: "token_expiring", expires_at: this.#expiresAt() });
+  }
+
+  /** Goes on with another token of the same tenant and user; until it is verified the old one counts. */
+  async #renew(token: string, id: MessageId | null): Promise<void> {
+    if (this.#isRenewing) {
+      this.#refuse("invalid_message", id, "Another auth is still being verified");
+      return;
+    }
+    this.#isRenewing = true;
+    try {
+      const scope = await this.#options.verifier.verify(token);
+      const { scope: before, signal } = this.#connection;
+      // The socket went, or its old token ended, while this one was verified.
+      if (signal.aborted) return;
+      if (scope.tenantId !== before.tenantId || scope.userId !== before.userId) {
+        this.#close("not_allowed");
+        return;
+      }
+      this.#tokenLife.renew(scope.expiresAt);
+      this.#answer({ type: "authenticated", expires_at: this.#expiresAt() }, id);
+    } catch (error) {
+      this.#renewalFailed(error, id);
+    } finally {
+      this.#isRenewing = false;
+    }
+  }
+
+  #renewalFailed(error: unknown, id: MessageId | null): void {
+    const { log } = this.#options;
+    const code = error instanceof AuthError ? error.code : "internal";
+    if (this.#connection.signal.aborted && code !== "internal") return;
+    if (code === "internal") log.error("auth_failed", { connection: this.#connection.id, error });
+    else log.info("auth_refused", { connection: this.#connection.id, reason: code });
+    if (code === "not_allowed") {
+      this.#close("not_allowed");
+    } else if (code === "keys_unavailable") {
+      this.#answer({
+        type: "error",
+        message: CLOSINGS.keys_unavailable.sentence,
+        code: "source_unavailable",
+        retry_after_ms: KEYS_RETRY_MS,
+      }, id);
+    } else {
+      this.#refuse(code === "internal" ? "internal" : "invalid_token", id);
+    }
+  }
+
+  #cross(
+    limit: LimitName,
+    { code, id, waitMs }: {
+      code: "rate_limited" | "limit_exceeded";
+      id: MessageId | null;
+      waitMs: number | null;
+    },
+  ): void {
+    const { ledger, clock } = this.#options;
+    ledger.crossed(limit);
+    const now = clock.monotonicNow();
+    this.#strikes = this.#strikes.filter((at) => now - at < STRIKE_WINDOW_MS);
+    this.#strikes.push(now);
+    const isLast = this.#strikes.length >= MAX_STRIKES;
+    const retryMs = isLast ? Math.max(STRIKE_WINDOW_MS, waitMs ?? 0) : waitMs;
+    this.#answer({
+      type: "error",
+      message: limitSentence(limit, ledger.values),
+      code,
+      limit,
+      value: ledger.values[limit],
+      ...(retryMs === null ? {} : { retry_after_ms: retryMs }),
+    }, id);
+    if (isLast) this.#close("too_many_crossings");
+  }
+
+  #refuse(code: MessageErrorCode, id: MessageId | null, message?: string): void {
+    this.#answer({ type: "error", message: message ?? MESSAGE_ERRORS[code].sentence, code }, id);
+  }
+
+  #answer(message: AnswerMessage, id: MessageId | null): void {
+    this.#connection.send(id === null ? message : { ...message, id });
+  }
+
+  #close(closing: ClosingName): void {
+    const { closeCode, sentence } = CLOSINGS[closing];
+    if (closeCode !== null) this.#connection.close(closeCode, sentence);
+  }
+
+  #expiresAt(): string {
+    return new Date(this.#tokenLife.expiresAt).toISOString();
+  }
 }

@@ -31,6 +31,11 @@ export class TokenLife implements Disposable {
     return this.#expiresAt;
   }
 
+  /** Whether its last minute has begun. */
+  get isExpiring(): boolean {
+    return this.#isTold;
+  }
+
   /** Goes on with another token's end. */
   renew(expiresAt: number): void {
     this.#expiresAt = expiresAt;
@@ -59,10 +64,10 @@ export class TokenLife implements Disposable {
       expired();
       return;
     }
-    if (leftMs <= EXPIRY_NOTICE_MS && !this.#isTold) {
-      this.#isTold = true;
-      expiring();
-    }
+    const isNew = leftMs <= EXPIRY_NOTICE_MS && !this.#isTold;
+    this.#isTold ||= isNew;
+    // Before the client is told: whatever comes of that, the token ends in time.
     this.#wait();
+    if (isNew) expiring();
   }
 }

@@ -4,17 +4,12 @@ import { BlockList, isIP } from "node:net";
 export class TrustedProxies {
   readonly #list = new BlockList();
 
-  /** Takes addresses and networks (`10.0.0.0/8`). Throws TypeError on anything else. */
+  /** Takes addresses and networks (`10.0.0.0/8`). Throws what the runtime throws on anything else. */
   constructor(entries: readonly string[]) {
     for (const entry of entries) {
-      const [address = "", bits, ...rest] = entry.split("/");
-      const family = isIP(address);
-      const width = family === 4 ? 32 : 128;
-      const prefix = bits === undefined ? width : /^\d{1,3}$/.test(bits) ? Number(bits) : Infinity;
-      if (family === 0 || prefix > width || rest.length > 0) {
-        throw new TypeError(`Trusted proxy must be an address or a network, it is "${entry}"`);
-      }
-      this.#list.addSubnet(address, prefix, family === 4 ? "ipv4" : "ipv6");
+      const [address = "", bits] = entry.split("/");
+      const [family, width] = isIP(address) === 4 ? ["ipv4", 32] as const : ["ipv6", 128] as const;
+      this.#list.addSubnet(address, bits === undefined ? width : Number(bits), family);
     }
   }
 

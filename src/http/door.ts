@@ -1,21 +1,37 @@
-// Decides over a handshake: who may upgrade, who is refused and how they are told. It verifies before it upgrades.
+// Decides over a handshake: who may upgrade, who is refused and how they are told. It counts before it verifies, and
+// verifies before it upgrades.
 import { AuthError } from "../auth/auth_error.ts";
 import { type CredentialPlace, findCredential, selectSubprotocol } from "../auth/credential.ts";
 import type { Scope } from "../auth/scope.ts";
+import type { Tickets } from "../auth/tickets.ts";
 import type { Verifier } from "../auth/verifier.ts";
-import { type ClosingName, CLOSINGS } from "../errors.ts";
+import { type ClosingName, CLOSINGS, headersOf } from "../errors.ts";
+import { type LimitLedger, type LimitName, limitSentence } from "../limits/limits.ts";
+import type { Seat, Seats } from "../limits/seats.ts";
+import type { KeyedBuckets } from "../limits/token_bucket.ts";
 import type { Log } from "../observe/log.ts";
+import { frameOf } from "../protocol/frame.ts";
 import type { Admission, Handshake, Socket, SocketEvents } from "../sockets/socket.ts";
+import { addressKey, type TrustedProxies } from "./client_address.ts";
 
 export interface DoorOptions {
   readonly verifier: Verifier;
+  readonly tickets: Tickets;
   readonly accept: ReadonlySet<CredentialPlace>;
-  /** Refused clients that may be upgraded at once, only to be told why by a close code. */
-  readonly maxRefusedSockets: number;
+  /** Origins that browsers may come from; null lets all in. */
+  readonly allowedOrigins: ReadonlySet<string> | null;
+  readonly proxies: TrustedProxies;
+  readonly ledger: LimitLedger;
+  readonly seats: Seats;
+  /** Handshakes and tickets by address. */
+  readonly handshakes: KeyedBuckets;
   readonly log: Log;
   /** Takes in a socket whose client was let in. */
   readonly enter: (socket: Socket, scope: Scope) => SocketEvents;
 }
+
+/** What a client that was turned away for lack of room should wait. */
+const RETRY_MS = 5_000;
 
 export class Door {
   readonly #options: DoorOptions;
@@ -31,6 +47,10 @@ export class Door {
     return this.#refusedSockets;
   }
 
+  get isShut(): boolean {
+    return this.#isShut;
+  }
+
   /** Lets nobody in from now on. */
   shut(): void {
     this.#isShut = true;
@@ -38,66 +58,166 @@ export class Door {
 
   async admit(handshake: Handshake): Promise<Admission> {
     if (this.#isShut) return respond("going_away");
-    const { accept, enter } = this.#options;
-    const credential = findCredential(handshake, { accept });
-    const protocol = selectSubprotocol(handshake.headers);
-    switch (credential.kind) {
-      case "ambiguous":
-      case "subprotocol_missing":
-      case "ticket":
-        return respond("ambiguous_credential");
-      case "missing":
-        return this.#refuse("token_missing", { handshake, protocol });
+    const { accept, allowedOrigins, handshakes, ledger, proxies, seats } = this.#options;
+    const origin = handshake.headers.get("origin");
+    if (origin !== null && allowedOrigins !== null && !allowedOrigins.has(origin)) {
+      return respond("origin_not_allowed");
     }
-    const verdict = await this.#verify(credential.token);
-    if (this.#isShut) return respond("going_away");
-    if (typeof verdict === "string") return this.#refuse(verdict, { handshake, protocol });
+    const address = addressKey(proxies.clientOf(handshake.address, handshake.headers));
+    const waitMs = handshakes.take(address);
+    if (waitMs > 0) {
+      ledger.crossed("handshakes_per_second");
+      return this.#tooMany("handshakes_per_second", { status: 429, waitMs });
+    }
+    const credential = findCredential(handshake, { accept });
+    if (credential.kind === "ambiguous" || credential.kind === "subprotocol_missing") {
+      return respond("ambiguous_credential");
+    }
+    const seat = seats.take(address);
+    if (typeof seat === "string") {
+      return this.#tooMany(seat, {
+        status: seat === "connections" ? 503 : 429,
+        waitMs: RETRY_MS,
+      });
+    }
+    try {
+      return await this.#judge({ handshake, credential, seat, address });
+    } catch (error) {
+      seat.leave();
+      throw error;
+    }
+  }
+
+  async #judge({ handshake, credential, seat, address }: Judged): Promise<Admission> {
+    const protocol = selectSubprotocol(handshake.headers);
+    const verdict = await this.#verify(credential);
+    if (this.#isShut) {
+      seat.leave();
+      return respond("going_away");
+    }
+    if (typeof verdict === "string") {
+      this.#options.log.info("handshake_refused", { reason: verdict, address });
+      return this.#turnAway(verdict, { seat, protocol });
+    }
+    const full = seat.claim(verdict);
+    if (full !== null) {
+      const { tenantId } = verdict;
+      this.#options.log.info("handshake_refused", { reason: full, address, tenant: tenantId });
+      return this.#turnAway("too_many_connections", { seat, protocol, limit: full });
+    }
     return {
       kind: "upgrade",
       protocol,
-      // Nobody would close a socket that opens after those of the drain were closed.
-      opened: (socket) =>
-        this.#isShut
-          ? turnAway(socket, { closing: "draining", gone: () => {} })
-          : enter(socket, verdict),
-      abandoned: () => {},
+      opened: (socket) => this.#enter(socket, { scope: verdict, seat }),
+      abandoned: () => seat.leave(),
     };
   }
 
-  async #verify(token: string): Promise<Scope | ClosingName> {
+  #enter(socket: Socket, { scope, seat }: { scope: Scope; seat: Seat }): SocketEvents {
+    // Nobody would close a socket that opens after those of the drain were closed.
+    if (this.#isShut) return closeAtOnce(socket, { closing: "draining", gone: () => seat.leave() });
+    const events = this.#openOr(() => seat.leave(), () => this.#options.enter(socket, scope));
+    return {
+      text: (data) => events.text(data),
+      binary: (byteLength) => events.binary(byteLength),
+      closed: (code) => {
+        seat.leave();
+        events.closed(code);
+      },
+    };
+  }
+
+  /** An engine tells nobody of the close of a socket that could not be opened. */
+  #openOr(giveBack: () => void, open: () => SocketEvents): SocketEvents {
     try {
-      return await this.#options.verifier.verify(token);
+      return open();
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+  }
+
+  async #verify(credential: Judged["credential"]): Promise<Scope | ClosingName> {
+    const { verifier, tickets, log } = this.#options;
+    if (credential.kind === "missing") return "token_missing";
+    if (credential.kind === "ticket") return tickets.redeem(credential.ticket) ?? "invalid_token";
+    try {
+      return await verifier.verify(credential.token);
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
-      this.#options.log.debug("token_refused", { code: error.code, error });
+      log.debug("token_refused", { code: error.code, error });
       return error.code;
     }
   }
 
   /** A browser can't read a status of a failed upgrade, so the refused are upgraded and closed, while they are few. */
-  #refuse(
+  #turnAway(
     closing: ClosingName,
-    { handshake, protocol }: { handshake: Handshake; protocol: string | null },
+    { seat, protocol, limit }: { seat: Seat; protocol: string | null; limit?: LimitName },
   ): Admission {
-    const { closeCode } = CLOSINGS[closing];
-    const { log, maxRefusedSockets } = this.#options;
-    log.info("handshake_refused", { reason: closing, address: handshake.address });
-    if (closeCode === null || closeCode === 1013 || this.#refusedSockets >= maxRefusedSockets) {
-      return respond(closing);
+    const { ledger } = this.#options;
+    const isTransient = closing === "keys_unavailable";
+    const isFull = !isTransient && this.#refusedSockets >= ledger.values.refused_sockets;
+    if (isFull) ledger.crossed("refused_sockets");
+    if (isFull || isTransient) {
+      seat.leave();
+      return limit === undefined
+        ? respond(closing)
+        : this.#tooMany(limit, { status: 429, waitMs: RETRY_MS });
     }
     this.#refusedSockets++;
-    const gone = () => void this.#refusedSockets--;
+    let isGone = false;
+    const gone = () => {
+      if (isGone) return;
+      isGone = true;
+      this.#refusedSockets--;
+      seat.leave();
+    };
     return {
       kind: "upgrade",
       protocol,
-      opened: (socket) => turnAway(socket, { closing, gone }),
+      opened: (socket) =>
+        this.#openOr(gone, () => {
+          if (limit !== undefined) socket.send([frameOf(limitError(limit, ledger))]);
+          return closeAtOnce(socket, { closing, gone });
+        }),
       abandoned: gone,
     };
   }
+
+  #tooMany(
+    limit: LimitName,
+    { status, waitMs }: { status: 429 | 503; waitMs: number },
+  ): Admission {
+    const sentence = limitSentence(limit, this.#options.ledger.values);
+    const headers = { "retry-after": String(Math.ceil(waitMs / 1_000)) };
+    return { kind: "respond", response: new Response(`${sentence}\n`, { status, headers }) };
+  }
+}
+
+interface Judged {
+  readonly handshake: Handshake;
+  readonly credential: Exclude<
+    ReturnType<typeof findCredential>,
+    { kind: "ambiguous" | "subprotocol_missing" }
+  >;
+  readonly seat: Seat;
+  readonly address: string;
+}
+
+function limitError(limit: LimitName, ledger: LimitLedger) {
+  return {
+    type: "error",
+    message: limitSentence(limit, ledger.values),
+    code: "limit_exceeded",
+    limit,
+    value: ledger.values[limit],
+    retry_after_ms: RETRY_MS,
+  } as const;
 }
 
 /** Closes a socket as soon as it has opened, and hears nothing that it says. */
-function turnAway(
+function closeAtOnce(
   socket: Socket,
   { closing, gone }: { closing: ClosingName; gone: () => void },
 ): SocketEvents {
@@ -107,7 +227,7 @@ function turnAway(
 }
 
 function respond(closing: ClosingName): Admission {
-  const { status, sentence, retry } = CLOSINGS[closing];
-  const headers = retry === "after_delay" || retry === "with_jitter" ? { "retry-after": "5" } : {};
+  const { status, sentence } = CLOSINGS[closing];
+  const headers = headersOf(closing);
   return { kind: "respond", response: new Response(`${sentence}\n`, { status, headers }) };
 }

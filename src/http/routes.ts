@@ -1,13 +1,64 @@
-// The HTTP routes that are not the socket: liveness, the page, and what a socket path says to those who don't upgrade.
+// The HTTP routes that are not the socket: liveness, readiness, tickets, the page, and what a socket path says to those
+// who don't upgrade.
 import { Hono } from "hono";
+import { cors } from "hono/cors";
+import { AuthError } from "../auth/auth_error.ts";
+import { findCredential } from "../auth/credential.ts";
+import type { Tickets } from "../auth/tickets.ts";
+import type { Verifier } from "../auth/verifier.ts";
 import { PAGE_HEADERS, pageFile } from "../dashboard/page_file.ts";
+import type { Log } from "../observe/log.ts";
+import { type LimitLedger, limitSentence } from "../limits/limits.ts";
+import type { KeyedBuckets } from "../limits/token_bucket.ts";
+import { addressKey, type TrustedProxies } from "./client_address.ts";
+import { problem } from "./problem.ts";
+import type { Readiness } from "./readiness.ts";
+import { type RestOptions, restRoutes } from "./rest.ts";
 
 export const SOCKET_PATH = "/api/v2/ws";
 
+export interface RoutesOptions extends RestOptions {
+  readonly readiness: Readiness;
+  readonly verifier: Verifier;
+  readonly tickets: Tickets;
+  readonly ticketSeconds: number;
+  /** Origins whose pages may read answers; null adds no header, so only the service's own page may. */
+  readonly allowedOrigins: ReadonlySet<string> | null;
+  readonly proxies: TrustedProxies;
+  readonly ledger: LimitLedger;
+  /** Shared with the door: a ticket costs what a handshake costs. */
+  readonly handshakes: KeyedBuckets;
+  /** A ticket is good here only, so none is given out by a process that goes. */
+  readonly isDraining: () => boolean;
+  readonly log: Log;
+}
+
+/** What an engine tells of the peer beside the request. */
+interface Bindings {
+  readonly address: string;
+}
+
+export type FetchHandler = (request: Request, address: string) => Response | Promise<Response>;
+
 /** The handler that every engine serves beside the sockets. */
-export function routes(): (request: Request) => Response | Promise<Response> {
-  const app = new Hono();
+export function routes(options: RoutesOptions): FetchHandler {
+  const app = new Hono<{ Bindings: Bindings }>();
+  const { allowedOrigins, readiness, log } = options;
+  if (allowedOrigins !== null) {
+    app.use(cors({
+      origin: (origin) => allowedOrigins.has(origin) ? origin : null,
+      allowHeaders: ["Authorization", "Content-Type"],
+      allowMethods: ["GET", "POST"],
+      exposeHeaders: ["Retry-After", "WWW-Authenticate"],
+      maxAge: 600,
+    }));
+  }
   app.get("/livez", (context) => context.text("ok\n", 200, { "cache-control": "no-store" }));
+  app.get("/readyz", async (context) => {
+    const report = await readiness.report();
+    const status = report.status === "ready" ? 200 : 503;
+    return context.json(report, status, { "cache-control": "no-store" });
+  });
   app.get(
     SOCKET_PATH,
     (context) =>
@@ -16,6 +67,32 @@ export function routes(): (request: Request) => Response | Promise<Response> {
         connection: "Upgrade",
       }),
   );
+  app.post("/api/v2/ws-ticket", async (context) => {
+    const { verifier, tickets, ticketSeconds, proxies, ledger, handshakes } = options;
+    const { raw } = context.req;
+    if (options.isDraining()) return problem(context, "going_away");
+    const waitMs = handshakes.take(addressKey(proxies.clientOf(context.env.address, raw.headers)));
+    if (waitMs > 0) {
+      ledger.crossed("handshakes_per_second");
+      return problem(context, "too_many_requests", {
+        retryAfterSeconds: Math.ceil(waitMs / 1_000),
+        detail: limitSentence("handshakes_per_second", ledger.values),
+      });
+    }
+    const credential = findCredential(raw, { accept: new Set(["header"]) });
+    if (credential.kind === "ambiguous") return problem(context, "ambiguous_credential");
+    if (credential.kind !== "token") return problem(context, "token_missing");
+    try {
+      const scope = await verifier.verify(credential.token);
+      const headers = { "cache-control": "no-store" };
+      const ticket = tickets.issue(scope);
+      return context.json({ ticket, expires_in: ticketSeconds }, 200, headers);
+    } catch (error) {
+      if (!(error instanceof AuthError)) throw error;
+      return problem(context, error.code);
+    }
+  });
+  app.route("/api/v2", restRoutes(options));
   app.get("*", async (context, next) => {
     const file = await pageFile(context.req.path);
     return file === null ? await next() : context.body(file.text, 200, {
@@ -23,6 +100,10 @@ export function routes(): (request: Request) => Response | Promise<Response> {
       "content-type": file.contentType,
     });
   });
+  app.onError((error, context) => {
+    log.error("request_failed", { error });
+    return problem(context, "internal");
+  });
   app.notFound((context) => context.text("Not found\n", 404));
-  return (request) => app.fetch(request);
+  return (request, address) => app.fetch(request, { address });
 }

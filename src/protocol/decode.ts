@@ -1,14 +1,17 @@
 // Turns a client's text into a message or into the error that answers it; it must never throw.
 import { MESSAGE_ERRORS, type MessageErrorCode } from "../errors.ts";
 import {
-  type Action,
   ACTIONS,
   type Channel,
   CHANNELS,
   type ClientMessage,
+  CONNECTION_SCHEMAS,
   DEVICE_ID_REQUIRED,
+  INVALID_MESSAGE_ID,
   kindOf,
-  SCHEMAS,
+  MessageId,
+  SUBSCRIPTION_SCHEMAS,
+  type SubscriptionAction,
 } from "./client_messages.ts";
 
 /** Why a message could not be taken, as the `error` message will say it. */
@@ -17,7 +20,15 @@ export interface MessageError {
   readonly message: string;
 }
 
+/** A message or an error, and the id to answer under, where the client gave one that can be used. */
 export type Decoded =
+  & { readonly id: MessageId | null }
+  & (
+    | { readonly ok: true; readonly message: ClientMessage }
+    | { readonly ok: false; readonly error: MessageError }
+  );
+
+type Verdict =
   | { readonly ok: true; readonly message: ClientMessage }
   | { readonly ok: false; readonly error: MessageError };
 
@@ -27,32 +38,49 @@ export function decode(text: string): Decoded {
   try {
     value = JSON.parse(text);
   } catch {
-    return refuse("invalid_json");
+    return { id: null, ...refuse("invalid_json") };
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return refuse("invalid_message", `Message must be a JSON object, not ${kindOf(value)}`);
+    const problem = `Message must be a JSON object, not ${kindOf(value)}`;
+    return { id: null, ...refuse("invalid_message", problem) };
   }
-  const { action, type, device_id: deviceId } = value as Record<string, unknown>;
+  const fields = value as Record<string, unknown>;
+  if (fields.id === undefined) return { id: null, ...decodeFields(fields) };
+  const id = MessageId.safeParse(fields.id);
+  return id.success
+    ? { id: id.data, ...decodeFields(fields) }
+    : { id: null, ...refuse("invalid_message", INVALID_MESSAGE_ID) };
+}
+
+function decodeFields(fields: Readonly<Record<string, unknown>>): Verdict {
+  const { action, type } = fields;
   if (typeof action !== "string") {
     return refuse("invalid_message", `action must be a string, not ${kindOf(action)}`);
   }
   if (!isOneOf(ACTIONS, action)) return refuse("unknown_action");
+  if (action !== "subscribe" && action !== "unsubscribe") {
+    const parsed = CONNECTION_SCHEMAS[action].safeParse(fields);
+    return parsed.success
+      ? { ok: true, message: parsed.data }
+      : refuse("invalid_message", parsed.error.issues[0]?.message);
+  }
   if (typeof type !== "string") {
     return refuse("invalid_message", `type must be a string, not ${kindOf(type)}`);
   }
   if (!isOneOf(CHANNELS, type)) return refuse("unknown_type");
-  return decodeAs(action, type, { value, deviceId });
+  return decodeSubscription(action, type, fields);
 }
 
-function decodeAs(
-  action: Action,
+function decodeSubscription(
+  action: SubscriptionAction,
   type: Channel,
-  { value, deviceId }: { value: object; deviceId: unknown },
-): Decoded {
+  fields: Readonly<Record<string, unknown>>,
+): Verdict {
+  const { device_id: deviceId } = fields;
   if (type === "device" && (deviceId === undefined || deviceId === null || deviceId === "")) {
     return refuse("device_id_required", DEVICE_ID_REQUIRED[action]);
   }
-  const parsed = SCHEMAS[action][type].safeParse(value);
+  const parsed = SUBSCRIPTION_SCHEMAS[action][type].safeParse(fields);
   if (parsed.success) return { ok: true, message: parsed.data };
   const issue = parsed.error.issues[0];
   const code = issue?.path[0] === "device_id" ? "invalid_device_id" : "invalid_message";
@@ -63,6 +91,6 @@ function isOneOf<const T extends readonly string[]>(known: T, value: string): va
   return known.includes(value);
 }
 
-function refuse(code: MessageErrorCode, message?: string): Decoded {
+function refuse(code: MessageErrorCode, message?: string): Verdict {
   return { ok: false, error: { code, message: message ?? MESSAGE_ERRORS[code].sentence } };
 }

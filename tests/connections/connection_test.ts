@@ -151,6 +151,7 @@ Deno.test("The push loop ends with its connection", async () => {
     socket,
     group,
     highWaterBytes: HIGH_WATER_BYTES,
+    missed: () => {},
     maxAgeMs: POLL_MS,
     clock: systemClock,
   });

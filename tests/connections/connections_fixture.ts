@@ -1,10 +1,14 @@
 // Connections, feeds and sessions as the service composes them, over sockets and databases in memory.
+import { AuthError } from "../../src/auth/auth_error.ts";
 import type { Scope } from "../../src/auth/scope.ts";
 import type { Connection } from "../../src/connections/connection.ts";
 import { ConnectionManager } from "../../src/connections/connection_manager.ts";
-import { session } from "../../src/connections/session.ts";
+import type { Verifier } from "../../src/auth/verifier.ts";
+import { Session } from "../../src/connections/session.ts";
+import { LimitLedger, type LimitName, LIMITS, type LimitValues } from "../../src/limits/limits.ts";
 import { FeedRegistry, type Feeds } from "../../src/feed/feed_registry.ts";
 import type { Snapshot } from "../../src/feed/seam.ts";
+import { frameText } from "../../src/protocol/frame.ts";
 import type { ServerMessage } from "../../src/protocol/server_messages.ts";
 import type { SocketEvents } from "../../src/sockets/socket.ts";
 import { type FakeClock, fakeClock } from "../support/fake_clock.ts";
@@ -16,6 +20,7 @@ export const POLL_MS = 1_000;
 export const PHASE_MS = 500;
 export const LINGER_MS = 300;
 export const HIGH_WATER_BYTES = 1_000;
+export const SLOW_CLIENT_MS = 5_000;
 
 export interface ConnectionsFixture extends Disposable {
   readonly clock: FakeClock;
@@ -23,7 +28,8 @@ export interface ConnectionsFixture extends Disposable {
   readonly log: MemoryLog;
   readonly feeds: FeedRegistry;
   readonly manager: ConnectionManager;
-  connect(tenantId?: string): TestConnection;
+  readonly ledger: LimitLedger;
+  connect(tenantId?: string, scope?: Partial<Scope>): TestConnection;
   /** Lets one interval pass. */
   tick(): Promise<void>;
 }
@@ -56,8 +62,22 @@ export class TestConnection {
     this.#say({ action: "unsubscribe", type: "alerts" });
   }
 
+  /** Says something as text, as it stands. */
+  say(text: string): void {
+    this.#events.text(text);
+  }
+
+  sayBinary(byteLength: number): void {
+    this.#events.binary(byteLength);
+  }
+
   leave(code = 1001): void {
     this.#events.closed(code);
+  }
+
+  /** Everything sent since the last call, as it stands on the wire. */
+  texts(): string[] {
+    return this.socket.take().map(frameText);
   }
 
   /** Everything sent since the last call. */
@@ -84,15 +104,21 @@ export interface FixtureOptions {
   readonly wrap?: (sources: FakeSources) => Pick<FakeSources, "telemetry" | "alerts">;
   /** Sees every snapshot before the connections do. */
   readonly watch?: (snapshot: Snapshot) => void;
+  readonly limits?: Partial<LimitValues>;
+  /** Default: SLOW_CLIENT_MS. */
+  readonly slowClientMs?: number;
+  /** Verifies what `auth` sends; nobody's token is good by default. */
+  readonly verify?: Verifier["verify"];
 }
 
-export function connectionsFixture(
-  { wrap = (sources) => sources, watch = () => {} }: FixtureOptions = {},
-): ConnectionsFixture {
+export function connectionsFixture(options: FixtureOptions = {}): ConnectionsFixture {
+  const { wrap = (sources) => sources, watch = () => {} } = options;
+  const { limits = {}, slowClientMs = SLOW_CLIENT_MS, verify = noToken } = options;
   const clock = fakeClock();
   const sources = fakeSources();
   const log = memoryLog();
   const { telemetry, alerts } = wrap(sources);
+  const ledger = new LimitLedger({ ...defaultLimits(), ...limits });
   const shared = { clock, log, pollIntervalMs: POLL_MS };
   const feeds = new FeedRegistry({
     ...shared,
@@ -114,17 +140,26 @@ export function connectionsFixture(
     ...shared,
     feeds: watched,
     highWaterBytes: HIGH_WATER_BYTES,
+    slowClientMs,
+    missed: () => ledger.crossed("socket_buffer_bytes"),
   });
+  const verifier: Verifier = {
+    verify,
+    reach: () => Promise.resolve(true),
+    state: { reached: true, failure: null },
+  };
+  const sessionOptions = { manager, verifier, ledger, server: SERVER, pollSeconds: 1, clock, log };
   return {
     clock,
     sources,
     log,
     feeds,
     manager,
-    connect(tenantId = "acme") {
+    ledger,
+    connect(tenantId = "acme", scope = {}) {
       const socket = new FakeSocket();
-      const connection = manager.connect(socket, scopeOf(tenantId));
-      return new TestConnection(socket, connection, session(connection, { manager, log }));
+      const connection = manager.connect(socket, { ...scopeOf(tenantId), ...scope });
+      return new TestConnection(socket, connection, new Session(connection, sessionOptions));
     },
     tick: () => clock.advance(POLL_MS),
     [Symbol.dispose]: () => feeds[Symbol.dispose](),
@@ -138,6 +173,20 @@ export function scopeOf(tenantId: string): Scope {
     userId: `user of ${tenantId}`,
     email: `someone@${tenantId}.example`,
     role: "customer_viewer",
-    expiresAt: Number.MAX_SAFE_INTEGER,
+    expiresAt: NEVER,
   };
+}
+
+/** Every limit's default. */
+export function defaultLimits(): LimitValues {
+  const entries = Object.entries(LIMITS) as Array<[LimitName, { fallback: number }]>;
+  return Object.fromEntries(entries.map(([name, { fallback }]) => [name, fallback])) as LimitValues;
+}
+
+/** The last instant that a Date can hold. */
+const NEVER = 8.64e15;
+const SERVER = "pulsewire/test";
+
+function noToken(): Promise<never> {
+  return Promise.reject(new AuthError("invalid_token", "Nobody's token is good here"));
 }

@@ -7,6 +7,7 @@ export class FakeSocket implements Socket {
   /** Every write, in order; a write is the frames that were sent together. */
   readonly writes: Array<readonly Frame[]> = [];
   readonly closings: Array<{ readonly code: number; readonly reason: string }> = [];
+  isTerminated = false;
   /** What a send throws instead of sending. */
   fault: Error | null = null;
   /** Told of every write as it happens. */
@@ -23,7 +24,9 @@ export class FakeSocket implements Socket {
     this.closings.push({ code, reason });
   }
 
-  terminate(): void {}
+  terminate(): void {
+    this.isTerminated = true;
+  }
 
   /** The frames sent since the last call. */
   take(): Frame[] {

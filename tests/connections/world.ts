@@ -45,6 +45,8 @@ export class World {
 
   constructor() {
     this.#service = connectionsFixture({
+      // How the stuck are ended is shown elsewhere; here they stay.
+      slowClientMs: Infinity,
       wrap: (sources) => ({
         telemetry: this.#telemetry(sources),
         alerts: this.#alerts(sources),
@@ -216,6 +218,7 @@ export class World {
 
   #telemetry({ telemetry }: FakeSources): TelemetrySource {
     return {
+      ...telemetry,
       readLatest: async (query) => {
         const { tenantId, deviceIds, signal } = query;
         for (const id of deviceIds) {
@@ -232,6 +235,7 @@ export class World {
 
   #alerts({ alerts }: FakeSources): AlertSource {
     return {
+      ...alerts,
       readOpen: async (query) => {
         const { tenantId, signal } = query;
         const isFollowed = this.#connected(tenantId).some(({ followsAlerts }) => followsAlerts);

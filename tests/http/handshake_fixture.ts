@@ -17,8 +17,10 @@ export interface Handshakes extends AsyncDisposable {
   knock(token: string | null): Promise<RawPeer>;
 }
 
-export function startHandshakes(settings: Readonly<Record<string, string>> = {}): Handshakes {
-  const service = startService({ sources: fakeSources(), settings });
+export async function startHandshakes(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Handshakes> {
+  const service = await startService({ sources: fakeSources(), settings });
   const sent = new Set<string>();
   const note = (token: string | null) => {
     if (token !== null) sent.add(token);

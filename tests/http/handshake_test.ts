@@ -11,28 +11,11 @@ import {
   signRaw,
   signToken,
 } from "../support/tokens.ts";
-import { startHandshakes } from "./handshake_fixture.ts";
+import { startHandshakes as startOn } from "./handshake_fixture.ts";
 
 const INVALID = { code: 4001, reason: "Invalid or expired token" };
 const UNAUTHORIZED = { code: 4003, reason: "Unauthorized" };
 const now = () => Math.floor(Date.now() / 1_000);
-
-Deno.test("A valid token is let in, whichever allowed role it has", async () => {
-  await using door = startHandshakes();
-  for (const role of ["customer_admin", "customer_viewer", ["other", "customer_viewer"]]) {
-    assert(await door.isLetIn(await signToken({ role })));
-  }
-});
-
-Deno.test("Without a token the socket is closed with 4001 and says that it is missing", async () => {
-  await using door = startHandshakes();
-  const missing = { code: 4001, reason: "Missing token parameter" };
-  assert.deepEqual(await door.refusal(null), missing);
-  await using empty = await TestClient.connect(`${door.service.socketUrl()}?token=`);
-  assert.deepEqual(await empty.closed, missing);
-  await using other = await TestClient.connect(`${door.service.socketUrl()}?Token=x&jwt=y`);
-  assert.deepEqual(await other.closed, missing);
-});
 
 const INVALID_TOKENS: Readonly<Record<string, () => string | Promise<string>>> = {
   "that is no token": () => "not-a-token",
@@ -71,38 +54,6 @@ const INVALID_TOKENS: Readonly<Record<string, () => string | Promise<string>>> =
     ),
   "that is huge": () => signToken({ filling: "x".repeat(10_000) }),
 };
-for (const [fault, token] of Object.entries(INVALID_TOKENS)) {
-  Deno.test(`A token ${fault} is closed with 4001 and one reason for all`, async () => {
-    const needsIssuer = ![
-      "without exp",
-      "whose exp is a text",
-      "that has expired",
-      "that is not yet valid",
-      "that was issued in the future",
-    ].includes(fault);
-    await using door = startHandshakes(
-      needsIssuer ? { JWT_ISSUER: "https://id", JWT_AUDIENCE: "pulsewire" } : {},
-    );
-    assert.deepEqual(await door.refusal(await token()), INVALID);
-    assert.equal(door.service.app.manager.connectionCount, 0);
-    assert.equal(door.service.log.of("handshake_refused")[0]?.fields.reason, "invalid_token");
-    // The same door lets a good one in: it is the fault that was refused.
-    const claims = { iss: "https://id", aud: "pulsewire" };
-    assert(await door.isLetIn(await signToken(claims)));
-  });
-}
-
-Deno.test("A token of an unknown key is closed with 4001", async () => {
-  const [known, unknown] = [
-    await generateSigner("ES256", "k1"),
-    await generateSigner("ES256", "k2"),
-  ];
-  await using issuer = new LoopbackIssuer([known.jwk]);
-  await using door = startHandshakes({ JWKS_URL: issuer.jwksUrl.href });
-  assert(await door.isLetIn(await signToken({}, { signer: known })));
-  assert.deepEqual(await door.refusal(await signToken({}, { signer: unknown })), INVALID);
-  assert.deepEqual(await door.refusal(await signToken()), INVALID);
-});
 
 const NOT_ALLOWED: Readonly<Record<string, Record<string, unknown>>> = {
   "without a tenant": { tenant_id: undefined },
@@ -119,137 +70,195 @@ const NOT_ALLOWED: Readonly<Record<string, Record<string, unknown>>> = {
   "of roles that are not allowed": { role: ["operator", "customer"] },
   "of a role in other letters": { role: "Customer_Admin" },
 };
-for (const [fault, claims] of Object.entries(NOT_ALLOWED)) {
-  Deno.test(`A token ${fault} is closed with 4003`, async () => {
-    await using door = startHandshakes();
-    assert.deepEqual(await door.refusal(await signToken(claims)), UNAUTHORIZED);
-    assert.equal(door.service.log.of("handshake_refused")[0]?.fields.reason, "not_allowed");
+
+for (const WS_ENGINE of ["ws", "deno"]) {
+  const test = (name: string, act: () => Promise<void>) =>
+    Deno.test(`${name} (engine ${WS_ENGINE})`, act);
+  const startHandshakes = (settings: Readonly<Record<string, string>> = {}) =>
+    startOn({ WS_ENGINE, ...settings });
+
+  test("A valid token is let in, whichever allowed role it has", async () => {
+    await using door = await startHandshakes();
+    for (const role of ["customer_admin", "customer_viewer", ["other", "customer_viewer"]]) {
+      assert(await door.isLetIn(await signToken({ role })));
+    }
   });
-}
 
-Deno.test("Tenants at the edges of what may name one are let in", async () => {
-  await using door = startHandshakes();
-  for (const tenantId of ["a", "A-b_9", "a".repeat(64)]) {
-    assert(await door.isLetIn(await signToken({ tenant_id: tenantId })));
-  }
-});
-
-Deno.test("Claims and roles are looked for where the settings say", async () => {
-  await using door = startHandshakes({
-    JWT_TENANT_CLAIM: "org.id",
-    JWT_ROLE_CLAIM: "realm_access.roles",
-    ALLOWED_ROLES: "viewer",
+  test("Without a token the socket is closed with 4001 and says that it is missing", async () => {
+    await using door = await startHandshakes();
+    const missing = { code: 4001, reason: "Missing token parameter" };
+    assert.deepEqual(await door.refusal(null), missing);
+    await using empty = await TestClient.connect(`${door.service.socketUrl()}?token=`);
+    assert.deepEqual(await empty.closed, missing);
+    await using other = await TestClient.connect(`${door.service.socketUrl()}?Token=x&jwt=y`);
+    assert.deepEqual(await other.closed, missing);
   });
-  const realm = { realm_access: { roles: ["x", "viewer"] } };
-  assert(await door.isLetIn(await signToken({ org: { id: "acme" }, ...realm })));
-  assert.deepEqual(await door.refusal(await signToken({ org: { id: "acme" } })), UNAUTHORIZED);
-  assert.deepEqual(await door.refusal(await signToken(realm)), UNAUTHORIZED);
-});
 
-Deno.test("A token is good until its exp plus the tolerance, and not after", async () => {
-  await using door = startHandshakes({ JWT_CLOCK_TOLERANCE_SECONDS: "30" });
-  assert(await door.isLetIn(await signToken({ exp: now() - 20 })));
-  assert.deepEqual(await door.refusal(await signToken({ exp: now() - 31 })), INVALID);
-});
-
-Deno.test("Beyond MAX_REFUSED_SOCKETS the refused get 401 or 403, and a close code again once others have gone", async () => {
-  await using door = startHandshakes({ MAX_REFUSED_SOCKETS: "2" });
-  const forbidden = await signToken({ role: "operator" });
-  // They read nothing and answer no close, so that they stay.
-  const held = [await door.knock(null), await door.knock(forbidden)];
-  assert.deepEqual(held.map(({ status }) => status), [101, 101]);
-  const beyond: ReadonlyArray<readonly [string | null, number]> = [
-    [null, 401],
-    ["bad", 401],
-    [forbidden, 403],
-  ];
-  for (const [token, status] of beyond) {
-    using peer = await door.knock(token);
-    assert.equal(peer.status, status);
-    assert.match(peer.head, /^HTTP/);
+  for (const [fault, token] of Object.entries(INVALID_TOKENS)) {
+    test(`A token ${fault} is closed with 4001 and one reason for all`, async () => {
+      const needsIssuer = ![
+        "without exp",
+        "whose exp is a text",
+        "that has expired",
+        "that is not yet valid",
+        "that was issued in the future",
+      ].includes(fault);
+      await using door = await startHandshakes(
+        needsIssuer ? { JWT_ISSUER: "https://id", JWT_AUDIENCE: "pulsewire" } : {},
+      );
+      assert.deepEqual(await door.refusal(await token()), INVALID);
+      assert.equal(door.service.app.manager.connectionCount, 0);
+      assert.equal(door.service.log.of("handshake_refused")[0]?.fields.reason, "invalid_token");
+      // The same door lets a good one in: it is the fault that was refused.
+      const claims = { iss: "https://id", aud: "pulsewire" };
+      assert(await door.isLetIn(await signToken(claims)));
+    });
   }
-  assert(await door.isLetIn(await signToken()), "who has a token is not held up by the refused");
-  for (const peer of held) peer.vanish();
-  await until(async () => {
+
+  test("A token of an unknown key is closed with 4001", async () => {
+    const [known, unknown] = [
+      await generateSigner("ES256", "k1"),
+      await generateSigner("ES256", "k2"),
+    ];
+    await using issuer = new LoopbackIssuer([known.jwk]);
+    await using door = await startHandshakes({ JWKS_URL: issuer.jwksUrl.href });
+    assert(await door.isLetIn(await signToken({}, { signer: known })));
+    assert.deepEqual(await door.refusal(await signToken({}, { signer: unknown })), INVALID);
+    assert.deepEqual(await door.refusal(await signToken()), INVALID);
+  });
+
+  for (const [fault, claims] of Object.entries(NOT_ALLOWED)) {
+    test(`A token ${fault} is closed with 4003`, async () => {
+      await using door = await startHandshakes();
+      assert.deepEqual(await door.refusal(await signToken(claims)), UNAUTHORIZED);
+      assert.equal(door.service.log.of("handshake_refused")[0]?.fields.reason, "not_allowed");
+    });
+  }
+
+  test("Tenants at the edges of what may name one are let in", async () => {
+    await using door = await startHandshakes();
+    for (const tenantId of ["a", "A-b_9", "a".repeat(64)]) {
+      assert(await door.isLetIn(await signToken({ tenant_id: tenantId })));
+    }
+  });
+
+  test("Claims and roles are looked for where the settings say", async () => {
+    await using door = await startHandshakes({
+      JWT_TENANT_CLAIM: "org.id",
+      JWT_ROLE_CLAIM: "realm_access.roles",
+      ALLOWED_ROLES: "viewer",
+    });
+    const realm = { realm_access: { roles: ["x", "viewer"] } };
+    assert(await door.isLetIn(await signToken({ org: { id: "acme" }, ...realm })));
+    assert.deepEqual(await door.refusal(await signToken({ org: { id: "acme" } })), UNAUTHORIZED);
+    assert.deepEqual(await door.refusal(await signToken(realm)), UNAUTHORIZED);
+  });
+
+  test("A token is good until its exp plus the tolerance, and not after", async () => {
+    await using door = await startHandshakes({ JWT_CLOCK_TOLERANCE_SECONDS: "30" });
+    assert(await door.isLetIn(await signToken({ exp: now() - 20 })));
+    assert.deepEqual(await door.refusal(await signToken({ exp: now() - 31 })), INVALID);
+  });
+
+  test("Beyond MAX_REFUSED_SOCKETS the refused get 401 or 403, and a close code again once others have gone", async () => {
+    await using door = await startHandshakes({ MAX_REFUSED_SOCKETS: "2" });
+    const forbidden = await signToken({ role: "operator" });
+    // They read nothing and answer no close, so that they stay.
+    const held = [await door.knock(null), await door.knock(forbidden)];
+    assert.deepEqual(held.map(({ status }) => status), [101, 101]);
+    const beyond: ReadonlyArray<readonly [string | null, number]> = [
+      [null, 401],
+      ["bad", 401],
+      [forbidden, 403],
+    ];
+    for (const [token, status] of beyond) {
+      using peer = await door.knock(token);
+      assert.equal(peer.status, status);
+      assert.match(peer.head, /^HTTP/);
+    }
+    assert(await door.isLetIn(await signToken()), "who has a token is not held up by the refused");
+    for (const peer of held) peer.vanish();
+    await until(async () => {
+      using peer = await door.knock(null);
+      return peer.status === 101;
+    });
+    assert.deepEqual(await door.refusal(forbidden), UNAUTHORIZED);
+  });
+
+  test("Refused clients are counted down, however many come one after the other", async () => {
+    await using door = await startHandshakes({ MAX_REFUSED_SOCKETS: "1" });
+    let refused = 0;
+    for (let index = 0; index < 20; index++) {
+      if ((await door.refusal(null)).code === 4001) refused++;
+      await pause(10);
+    }
+    assert(refused >= 15, `only ${refused} of 20 read a close code`);
+  });
+
+  test("Malformed upgrades don't use up the places of the refused", async () => {
+    await using door = await startHandshakes({ MAX_REFUSED_SOCKETS: "1" });
+    for (const without of ["Sec-WebSocket-Key", "Sec-WebSocket-Version", "Connection"]) {
+      const text = upgradeRequest("/api/v2/ws", { without: [without] });
+      using peer = await RawPeer.request(door.service.port, text);
+      assert(peer.status >= 400 && peer.status < 500);
+    }
+    assert.equal((await door.refusal(null)).code, 4001);
+  });
+
+  test("With MAX_REFUSED_SOCKETS of 0 nobody who is refused is upgraded", async () => {
+    await using door = await startHandshakes({ MAX_REFUSED_SOCKETS: "0" });
     using peer = await door.knock(null);
-    return peer.status === 101;
+    assert.equal(peer.status, 401);
   });
-  assert.deepEqual(await door.refusal(forbidden), UNAUTHORIZED);
-});
 
-Deno.test("Refused clients are counted down, however many come one after the other", async () => {
-  await using door = startHandshakes({ MAX_REFUSED_SOCKETS: "1" });
-  let refused = 0;
-  for (let index = 0; index < 20; index++) {
-    if ((await door.refusal(null)).code === 4001) refused++;
-    await pause(10);
-  }
-  assert(refused >= 15, `only ${refused} of 20 read a close code`);
-});
+  test("Two credentials in one request are 400, also when they are the same", async () => {
+    await using door = await startHandshakes();
+    const token = await signToken();
+    for (const query of [`token=${token}&token=${token}`, `token=a&token=${token}`]) {
+      using peer = await RawPeer.request(
+        door.service.port,
+        upgradeRequest(`/api/v2/ws?${query}`),
+      );
+      assert.equal(peer.status, 400);
+    }
+  });
 
-Deno.test("Malformed upgrades don't use up the places of the refused", async () => {
-  await using door = startHandshakes({ MAX_REFUSED_SOCKETS: "1" });
-  for (const without of ["Sec-WebSocket-Key", "Sec-WebSocket-Version", "Connection"]) {
-    const text = upgradeRequest("/api/v2/ws", { without: [without] });
-    using peer = await RawPeer.request(door.service.port, text);
-    assert(peer.status >= 400 && peer.status < 500);
-  }
-  assert.equal((await door.refusal(null)).code, 4001);
-});
-
-Deno.test("With MAX_REFUSED_SOCKETS of 0 nobody who is refused is upgraded", async () => {
-  await using door = startHandshakes({ MAX_REFUSED_SOCKETS: "0" });
-  using peer = await door.knock(null);
-  assert.equal(peer.status, 401);
-});
-
-Deno.test("Two credentials in one request are 400, also when they are the same", async () => {
-  await using door = startHandshakes();
-  const token = await signToken();
-  for (const query of [`token=${token}&token=${token}`, `token=a&token=${token}`]) {
-    using peer = await RawPeer.request(
-      door.service.port,
-      upgradeRequest(`/api/v2/ws?${query}`),
-    );
-    assert.equal(peer.status, 400);
-  }
-});
-
-Deno.test("While the issuer was never reached the answer is 503 with Retry-After", async () => {
-  const signer = await generateSigner("ES256", "k1");
-  await using issuer = new LoopbackIssuer([signer.jwk]);
-  await issuer.goDown();
-  await using door = startHandshakes({ JWKS_URL: issuer.jwksUrl.href });
-  const token = await signToken({}, { signer });
-  using peer = await door.knock(token);
-  assert.equal(peer.status, 503);
-  assert.match(peer.head, /\r\nretry-after: \d+/i);
-  issuer.comeBack();
-  await until(() => door.isLetIn(token), { withinMs: 8_000, what: "Verification" });
-});
-
-Deno.test("While the service drains nobody is let in: 503 with Retry-After", async () => {
-  await using door = startHandshakes();
-  const token = await signToken();
-  assert(await door.isLetIn(token));
-  await door.service.app.drain(100);
-  for (const credential of [token, null, "bad"]) {
-    using peer = await door.knock(credential);
+  test("While the issuer was never reached the answer is 503 with Retry-After", async () => {
+    const signer = await generateSigner("ES256", "k1");
+    await using issuer = new LoopbackIssuer([signer.jwk]);
+    await issuer.goDown();
+    await using door = await startHandshakes({ JWKS_URL: issuer.jwksUrl.href });
+    const token = await signToken({}, { signer });
+    using peer = await door.knock(token);
     assert.equal(peer.status, 503);
     assert.match(peer.head, /\r\nretry-after: \d+/i);
-  }
-  assert.equal(door.service.app.manager.connectionCount, 0);
-});
+    issuer.comeBack();
+    await until(() => door.isLetIn(token), { withinMs: 8_000, what: "Verification" });
+  });
 
-Deno.test("Connects and disconnects are logged with tenant and email, never with the token", async () => {
-  await using door = startHandshakes();
-  const claims = { tenant_id: "globex", email: "ada@globex.example" };
-  assert(await door.isLetIn(await signToken(claims)));
-  const { log, app } = door.service;
-  await until(() => app.manager.connectionCount === 0);
-  for (const event of ["connected", "disconnected"]) {
-    const [record] = log.of(event);
-    assert.equal(record?.fields.tenant, "globex");
-    assert.equal(record.fields.email, "ada@globex.example");
-  }
-});
+  test("While the service drains nobody is let in: 503 with Retry-After", async () => {
+    await using door = await startHandshakes();
+    const token = await signToken();
+    assert(await door.isLetIn(token));
+    await door.service.app.drain(100);
+    for (const credential of [token, null, "bad"]) {
+      using peer = await door.knock(credential);
+      assert.equal(peer.status, 503);
+      assert.match(peer.head, /\r\nretry-after: \d+/i);
+    }
+    assert.equal(door.service.app.manager.connectionCount, 0);
+  });
+
+  test("Connects and disconnects are logged with tenant and email, never with the token", async () => {
+    await using door = await startHandshakes();
+    const claims = { tenant_id: "globex", email: "ada@globex.example" };
+    assert(await door.isLetIn(await signToken(claims)));
+    const { log, app } = door.service;
+    await until(() => app.manager.connectionCount === 0);
+    for (const event of ["connected", "disconnected"]) {
+      const [record] = log.of(event);
+      assert.equal(record?.fields.tenant, "globex");
+      assert.equal(record.fields.email, "ada@globex.example");
+    }
+  });
+}

@@ -60,7 +60,7 @@ const ANSWERS: ReadonlyArray<readonly [sent: string, answered: string]> = [
 ];
 
 Deno.test("Every message is answered in the protocol's own words and order", async () => {
-  await using service = startService({
+  await using service = await startService({
     sources: fakeSources(),
     settings: { WS_POLL_SECONDS: "60" },
   });
@@ -82,7 +82,7 @@ Deno.test("Pushes carry their fields in the protocol's order", async () => {
   const metrics = { temp_c: 22, battery_pct: 88, mode: "auto", big: "9007199254740993", on: true };
   sources.put("acme", "dev-0001", sampleAt(1, metrics));
   sources.setAlerts("acme", [alertOf(7)]);
-  await using service = startService({ sources });
+  await using service = await startService({ sources });
   await using client = await service.connect();
   await client.subscribe("dev-0001");
   await client.next(({ type }) => type === "telemetry");
@@ -100,7 +100,7 @@ Deno.test("Pushes carry their fields in the protocol's order", async () => {
 });
 
 Deno.test("An empty list of alerts is sent as an empty list, at every poll", async () => {
-  await using service = startService({ sources: fakeSources() });
+  await using service = await startService({ sources: fakeSources() });
   await using client = await service.connect();
   await client.ask({ action: "subscribe", type: "alerts" });
   await client.push("alerts");
@@ -111,7 +111,7 @@ Deno.test("An empty list of alerts is sent as an empty list, at every poll", asy
 Deno.test("A binary frame is answered with an error, the socket and its subscriptions stay", async () => {
   const sources = fakeSources();
   sources.put("acme", "dev-1", sampleAt(1));
-  await using service = startService({ sources });
+  await using service = await startService({ sources });
   await using client = await service.connect();
   await client.subscribe("dev-1");
   const from = client.texts.length;
@@ -128,7 +128,7 @@ Deno.test("A binary frame is answered with an error, the socket and its subscrip
 Deno.test("After every kind of nonsense the socket is open and its subscriptions still push", async () => {
   const sources = fakeSources();
   sources.put("acme", "dev-1", sampleAt(1));
-  await using service = startService({ sources });
+  await using service = await startService({ sources });
   await using client = await service.connect();
   await client.subscribe("dev-1");
   const nonsense = ANSWERS.filter(([, answered]) => answered.includes('"error"'));
@@ -141,7 +141,7 @@ Deno.test("After every kind of nonsense the socket is open and its subscriptions
 Deno.test("An answer comes before the first push that it announces, and nothing follows its end", async () => {
   const sources = fakeSources();
   sources.put("acme", "dev-1", sampleAt(1));
-  await using service = startService({ sources, settings: { WS_POLL_SECONDS: "0.05" } });
+  await using service = await startService({ sources, settings: { WS_POLL_SECONDS: "0.05" } });
   await using client = await service.connect();
   await using other = await service.connect();
   // The other one keeps the device's state young, so that a first value is at hand at once.
@@ -166,7 +166,7 @@ Deno.test("An answer comes before the first push that it announces, and nothing 
 Deno.test("A value that another one follows is sent at once, however far the next poll is", async () => {
   const sources = fakeSources();
   sources.put("acme", "dev-1", sampleAt(1));
-  await using service = startService({
+  await using service = await startService({
     sources,
     settings: { WS_POLL_SECONDS: "60" },
   });
@@ -182,7 +182,7 @@ Deno.test("A value that another one follows is sent at once, however far the nex
 
 Deno.test("A fault of our own is shown as internal and logged with its cause, and the socket goes on", async () => {
   const sources = fakeSources();
-  await using service = startService({ sources });
+  await using service = await startService({ sources });
   await using client = await service.connect();
   const { manager } = service.app;
   const subscribeAlerts = manager.subscribeAlerts.bind(manager);

@@ -203,11 +203,16 @@ const CODES = new Set<string>(Object.keys(MESSAGE_ERRORS));
 function assertDecodes(text: string): void {
   const decoded = decode(text);
   if (decoded.ok) {
-    const { action, type } = decoded.message;
-    assert(action === "subscribe" || action === "unsubscribe");
+    const { message } = decoded;
+    const { action } = message;
+    if (action !== "subscribe" && action !== "unsubscribe") {
+      assert(action === "ping" || action === "hello" || action === "auth");
+      return;
+    }
+    const { type } = message;
     assert(type === "device" || type === "alerts");
     if (type === "device") {
-      const { device_id: deviceId } = decoded.message as { device_id: string };
+      const { device_id: deviceId } = message as { device_id: string };
       const bytes = new TextEncoder().encode(deviceId).length;
       assert(bytes > 0 && bytes <= 128 && deviceId.isWellFormed() && deviceId !== "*");
     }

@@ -42,8 +42,8 @@ export class Databases implements AsyncDisposable {
   }
 
   /** The service on these databases, both seen through the counting proxies. */
-  serve(settings: Settings = {}): TestService {
-    return startService({
+  async serve(settings: Settings = {}): Promise<TestService> {
+    return await startService({
       settings: { ...this.settings, WS_POLL_SECONDS: "0.2", ...settings },
       sources: (config, log) => openSources(config, { clock: systemClock, log }),
     });

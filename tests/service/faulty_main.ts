@@ -22,4 +22,4 @@ app.manager.subscribeAlerts = () => {
   Promise.reject(new Error("rejected unseen"));
   throw new Error("thrown in a handler");
 };
-leaveOnSignal(serve(app, { config, log }), { log });
+await leaveOnSignal(() => serve(app, { config, log }), { log });

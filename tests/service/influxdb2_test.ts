@@ -23,7 +23,7 @@ for (const language of ["influxql", "flux"] as const) {
         { deviceId: "dev-1", timestamp, metrics: { temp_c: 22.5, big: 9_007_199_254_740_993n } },
         { deviceId: "dev-2", timestamp, metrics: { temp_c: 1 } },
       ]));
-      await using service = startService({
+      await using service = await startService({
         settings: {
           INFLUXDB_URL: server.url,
           INFLUXDB_TOKEN: server.token,

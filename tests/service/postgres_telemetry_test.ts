@@ -34,7 +34,7 @@ Deno.test({
         [tenant],
       );
     }
-    await using service = startService({
+    await using service = await startService({
       settings: {
         TELEMETRY_SOURCE: "postgres",
         DATABASE_URL: database.appUrl,

@@ -23,7 +23,7 @@ const steps: Record<string, Step> = {
       },
     }]);
     const alertId = await databases.openAlert("acme", "Zu warm: 40 °C", "'2026-11-18T11:00:00.5Z'");
-    await using service = databases.serve();
+    await using service = await databases.serve();
     await using client = await service.connect();
     assert.deepEqual(await client.subscribe("dev-1"), {
       type: "subscribed",
@@ -89,7 +89,7 @@ const steps: Record<string, Step> = {
       ids.map((deviceId) => ({ deviceId, timestamp: instant(), metrics: { v: 1 } })),
     );
     await databases.openAlert("fleet", "for everybody");
-    await using service = databases.serve({ WS_POLL_SECONDS: "0.25" });
+    await using service = await databases.serve({ WS_POLL_SECONDS: "0.25" });
     const perTick: Array<{ connections: number; telemetry: number; alerts: number }> = [];
     for (const connections of [1, 10, 200]) {
       const clients = await Promise.all(
@@ -141,7 +141,7 @@ const steps: Record<string, Step> = {
       ]);
       await databases.openAlert(tenant, `of ${tenant}`);
     }
-    await using service = databases.serve();
+    await using service = await databases.serve();
     for (const tenant of tenants) {
       await using client = await service.connect({ tenant_id: tenant });
       await using neighbour = await service.connect({
@@ -186,7 +186,7 @@ const steps: Record<string, Step> = {
       { deviceId: "x' OR '1'='1", timestamp: instant(), metrics: { v: "named so" } },
       { deviceId: "calm", timestamp: instant(), metrics: { v: "calm" } },
     ]);
-    await using service = databases.serve();
+    await using service = await databases.serve();
     await using client = await service.connect({ tenant_id: "guarded" });
     for (const id of hostile) {
       assert.equal((await client.subscribe(id)).type, "subscribed", id);
@@ -210,7 +210,7 @@ const steps: Record<string, Step> = {
        INSERT INTO fleet_alert (tenant_id, status, summary, created_at, closed_at)
        VALUES ('busy', 'CLOSED', 'closed', now(), now()), ('other', 'OPEN', 'of another', now(), NULL)`,
     );
-    await using service = databases.serve();
+    await using service = await databases.serve();
     await using client = await service.connect({ tenant_id: "busy" });
     await client.ask({ action: "subscribe", type: "alerts" });
     const { alerts } = await client.next(({ type }) => type === "alerts");
@@ -227,7 +227,7 @@ const steps: Record<string, Step> = {
         { deviceId: "dev-1", timestamp: instant(), metrics: { owner: tenant } },
       ]);
     }
-    await using service = databases.serve({ WS_POLL_SECONDS: "0.5" });
+    await using service = await databases.serve({ WS_POLL_SECONDS: "0.5" });
     const clients = await Promise.all(
       tenants.map((tenant) => service.connect({ tenant_id: tenant })),
     );
@@ -249,7 +249,7 @@ const steps: Record<string, Step> = {
     databases,
   ) {
     await databases.openAlert("newcomer", "early");
-    await using service = databases.serve();
+    await using service = await databases.serve();
     await using client = await service.connect({ tenant_id: "newcomer" });
     await client.subscribe("dev-1");
     await client.ask({ action: "subscribe", type: "alerts" });
@@ -270,7 +270,7 @@ const steps: Record<string, Step> = {
       { deviceId: "dev-1", timestamp: instant(), metrics: { v: 1 } },
     ]);
     await databases.openAlert("steady", "lasting");
-    await using service = databases.serve();
+    await using service = await databases.serve();
     await using client = await service.connect({ tenant_id: "steady" });
     await client.subscribe("dev-1");
     await client.ask({ action: "subscribe", type: "alerts" });
@@ -293,7 +293,7 @@ const steps: Record<string, Step> = {
   async "PostgreSQL stops and starts again: values go on, alerts come back by themselves"(
     databases,
   ) {
-    await using service = databases.serve();
+    await using service = await databases.serve();
     await using client = await service.connect({ tenant_id: "steady" });
     await databases.write("steady", [
       { deviceId: "dev-1", timestamp: instant(), metrics: { v: 2 } },

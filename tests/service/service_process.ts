@@ -30,12 +30,23 @@ export class ServiceProcess implements AsyncDisposable {
 
   static async start(
     settings: Readonly<Record<string, string>>,
-    { entry = "main.ts" }: { entry?: string } = {},
+    { entry = "main.ts", openFiles = null, without = null }: {
+      entry?: string;
+      /** Descriptors that it may open, where not as many as this process may. */
+      openFiles?: number | null;
+      /** A permission of the task to leave out. */
+      without?: string | null;
+    } = {},
   ): Promise<ServiceProcess> {
     const env = Deno.env.toObject();
     for (const name of SETTING_NAMES) delete env[name];
-    const child = new Deno.Command(Deno.execPath(), {
-      args: await startArguments(entry),
+    const words = (await startArguments(entry)).filter((word) => word !== without);
+    const limited = `ulimit -n ${openFiles} && exec "$0" "$@"`;
+    const [program, args] = openFiles === null
+      ? [Deno.execPath(), words]
+      : ["sh", ["-c", limited, Deno.execPath(), ...words]];
+    const child = new Deno.Command(program, {
+      args,
       cwd: ROOT,
       clearEnv: true,
       env: { ...env, NO_COLOR: "1", ...settings },
@@ -57,6 +68,10 @@ export class ServiceProcess implements AsyncDisposable {
       await this.#reading;
       return status;
     });
+  }
+
+  get pid(): number {
+    return this.#child.pid;
   }
 
   get stderr(): string {

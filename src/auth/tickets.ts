@@ -1,0 +1,65 @@
+// One-time tickets that stand for a verified scope, for clients that can't keep a token out of a URL; short-lived and
+// spent at once. They live in this process only.
+import { base64url } from "jose";
+import type { Clock } from "../clock.ts";
+import type { Scope } from "./scope.ts";
+
+export interface TicketOptions {
+  readonly lifetimeMs: number;
+  /** Tickets that may wait at once; beyond it the oldest is void. */
+  readonly maxTickets: number;
+  readonly clock: Clock;
+}
+
+/** Bytes of chance in a ticket: as hard to guess as a key. */
+const TICKET_BYTES = 32;
+
+interface Waiting {
+  readonly scope: Scope;
+  /** On the monotonic clock. */
+  readonly voidAt: number;
+}
+
+export class Tickets {
+  readonly #options: TicketOptions;
+  /** In the order of expiry, as all live equally long. */
+  readonly #waiting = new Map<string, Waiting>();
+
+  constructor(options: TicketOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  issue(scope: Scope): string {
+    const { clock, lifetimeMs, maxTickets } = this.#options;
+    this.#forgetExpired();
+    if (this.#waiting.size >= maxTickets) {
+      const [oldest] = this.#waiting.keys();
+      if (oldest !== undefined) this.#waiting.delete(oldest);
+    }
+    const ticket = base64url.encode(crypto.getRandomValues(new Uint8Array(TICKET_BYTES)));
+    this.#waiting.set(ticket, { scope, voidAt: clock.monotonicNow() + lifetimeMs });
+    return ticket;
+  }
+
+  /** The scope that the ticket stands for, once; null for one that is spent, expired or unknown. */
+  redeem(ticket: string): Scope | null {
+    const waiting = this.#waiting.get(ticket);
+    if (waiting === undefined) return null;
+    this.#waiting.delete(ticket);
+    const { clock } = this.#options;
+    const isGood = clock.monotonicNow() < waiting.voidAt && clock.now() < waiting.scope.expiresAt;
+    return isGood ? waiting.scope : null;
+  }
+
+  #forgetExpired(): void {
+    const now = this.#options.clock.monotonicNow();
+    for (const [ticket, { voidAt }] of this.#waiting) {
+      if (voidAt > now) return;
+      this.#waiting.delete(ticket);
+    }
+  }
+}

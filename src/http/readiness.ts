@@ -1,0 +1,92 @@
+// Whether traffic should come here: every database and the issuer answered once, and nobody is leaving. A database that
+// fails later does not turn it: all instances would leave at once, and those who follow the other one with them.
+import { type Clock, delay } from "../clock.ts";
+import type { Log } from "../observe/log.ts";
+
+type SourceName = "telemetry" | "alerts";
+
+export interface ReadinessOptions {
+  /** What each source is doing: `unknown` until it was read for the first time. */
+  readonly states: () => Readonly<Record<SourceName, { readonly state: string }>>;
+  /** Reaches each source once; never throws. */
+  readonly check: (signal: AbortSignal) => Promise<Readonly<Record<SourceName, Check>>>;
+  /** The keys to verify tokens with; `reach` never rejects. */
+  readonly keys: { readonly isReached: () => boolean; readonly reach: () => Promise<unknown> };
+  readonly isDraining: () => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+type Check =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly kind: string; readonly message: string };
+
+export interface ReadinessReport {
+  readonly status: "ready" | "not_ready";
+  readonly draining: boolean;
+  readonly keys: "ok" | "unreached";
+  readonly sources: Readonly<Record<SourceName, string>>;
+}
+
+/** A report waits this long for what is being reached, so that a prober gets an answer whatever hangs. */
+const REPORT_WAIT_MS = 1_000;
+/** Databases are looked at no more often, however many ask. */
+const LOOK_PAUSE_MS = 1_000;
+
+const SOURCES: readonly SourceName[] = ["telemetry", "alerts"];
+
+export class Readiness {
+  readonly #options: ReadinessOptions;
+  readonly #answered = new Set<SourceName>();
+  readonly #told = new Map<SourceName, string>();
+  #looking: Promise<void> | null = null;
+  #lookedAt = -Infinity;
+
+  constructor(options: ReadinessOptions) {
+    this.#options = options;
+  }
+
+  /** Reaches what was not reached yet, and says in the log what can't be right. One look at a time. */
+  look(): Promise<void> {
+    if (this.#looking !== null) return this.#looking;
+    const { clock, keys } = this.#options;
+    const areSourcesDue = this.#answered.size < SOURCES.length &&
+      clock.monotonicNow() - this.#lookedAt >= LOOK_PAUSE_MS;
+    const looks: Promise<unknown>[] = [];
+    if (areSourcesDue) looks.push(this.#check());
+    if (!keys.isReached()) looks.push(keys.reach());
+    if (looks.length === 0) return Promise.resolve();
+    this.#looking = Promise.all(looks).then(() => {}).finally(() => this.#looking = null);
+    return this.#looking;
+  }
+
+  async report(): Promise<ReadinessReport> {
+    const { states, keys, isDraining, clock } = this.#options;
+    const waited = new AbortController();
+    await Promise.race([this.look(), delay(clock, REPORT_WAIT_MS, waited.signal)]);
+    waited.abort();
+    const [now, hasKeys] = [states(), keys.isReached()];
+    const isReady = hasKeys && !isDraining() && this.#answered.size === SOURCES.length;
+    return {
+      status: isReady ? "ready" : "not_ready",
+      draining: isDraining(),
+      keys: hasKeys ? "ok" : "unreached",
+      sources: { telemetry: now.telemetry.state, alerts: now.alerts.state },
+    };
+  }
+
+  async #check(): Promise<void> {
+    const { check, log, signal } = this.#options;
+    const checks = await check(signal);
+    this.#lookedAt = this.#options.clock.monotonicNow();
+    for (const source of SOURCES) {
+      const result = checks[source];
+      // A refusal is an answer: the source is degraded until an operator acts, and the rest is served.
+      if (result.ok || result.kind !== "unavailable") this.#answered.add(source);
+      if (signal.aborted || result.ok || this.#told.get(source) === result.message) continue;
+      this.#told.set(source, result.message);
+      log.error("source_check_failed", { source, kind: result.kind, error: result.message });
+    }
+  }
+}
