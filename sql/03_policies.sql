@@ -5,6 +5,9 @@
 -- NULLIF turns both into NULL, which no tenant_id equals, not even an empty one. The sub-select is
 -- evaluated once a query, not once a row. With another TENANT_SETTING, change the name here too.
 --
+-- The service has PostgreSQL show on each new connection, and behind each read, that all this holds for its
+-- role; from a table where it does not it serves nothing and says in its log what is missing.
+--
 -- Writers are under the same policies. A backend's role that was granted INSERT and UPDATE (and USAGE
 -- on fleet_alert_id_seq) writes the rows of one tenant in a transaction that names it:
 --

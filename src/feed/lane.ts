@@ -81,8 +81,8 @@ export class Lane {
 
   #failed(error: unknown): void {
     const { clock, log, source, tenantId, retryBaseMs, retryMaxMs, random } = this.#options;
-    const isOwn = error instanceof SourceError &&
-      (error.kind === "missing" || error.kind === "rejected");
+    // The guard keeps it to itself that everybody is denied: what comes through is this tenant's.
+    const isOwn = error instanceof SourceError && error.kind !== "unavailable";
     if (isOwn) {
       const ceilingMs = Math.min(retryMaxMs, retryBaseMs * 2 ** this.#failures);
       this.#failures++;

@@ -119,16 +119,21 @@ export class TelemetryStates {
     // and setting aside what it found brings the next one further.
     if (isNothingRead && readsLeft > 0) throw error;
     const { clock, log, quarantineMs, tenantId } = this.#options;
+    const now = clock.monotonicNow();
+    // A first read beside a tick's finds the same ones.
+    const isTold = spoilers.keys().every((id) => (this.#setAsideUntil.get(id) ?? -Infinity) > now);
     for (const deviceId of spoilers.keys()) {
-      this.#setAsideUntil.set(deviceId, clock.monotonicNow() + quarantineMs);
+      this.#setAsideUntil.set(deviceId, now + quarantineMs);
     }
-    log.warning("devices_set_aside", {
-      tenant: tenantId,
-      devices: [...spoilers.keys()].slice(0, 5),
-      count: spoilers.size,
-      for_ms: quarantineMs,
-      error,
-    });
+    if (!isTold) {
+      log.warning("devices_set_aside", {
+        tenant: tenantId,
+        devices: [...spoilers.keys()].slice(0, 5),
+        count: spoilers.size,
+        for_ms: quarantineMs,
+        error,
+      });
+    }
     if (isNothingRead) throw error;
   }
 

@@ -9,10 +9,20 @@ export interface OpenAlertsQuery {
   readonly signal: AbortSignal;
 }
 
+/** `OPEN` is what `readOpen` reads, `CLOSED` every other alert. */
+export type AlertStatus = "OPEN" | "CLOSED" | "ALL";
+
+export interface AlertsQuery extends OpenAlertsQuery {
+  readonly status: AlertStatus;
+}
+
+/** Every read gives the newest first (`created_at`, then `alert_id`, descending). */
 export interface AlertSource {
   /**
-   * Reads the tenant's open alerts, newest first (`created_at`, then `alert_id`, descending).
+   * Reads the tenant's open alerts.
    * Throws SourceError; an aborted signal rejects with the signal's reason.
    */
   readOpen(query: OpenAlertsQuery): Promise<readonly Alert[]>;
+  /** Reads the tenant's alerts of a status. Throws like `readOpen`. */
+  readAlerts(query: AlertsQuery): Promise<readonly Alert[]>;
 }

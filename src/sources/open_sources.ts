@@ -26,29 +26,19 @@ export interface Sources extends AsyncDisposable {
 export interface SourceDeps {
   readonly clock: Clock;
   readonly log: Log;
-  /** Reads under way that each source bears from us; more only queue up inside it. Default: 8. */
-  readonly maxReads?: number;
-  /** What a read may take. Default: 10 s. */
-  readonly readTimeoutMs?: number;
-  /** PEM of the only authorities that may vouch for PostgreSQL. */
-  readonly databaseCaCertificate?: string;
-  /** PEM of an authority that may vouch for InfluxDB beside the runtime's own. */
-  readonly influxdbCaCertificate?: string;
 }
 
-const MAX_READS = 8;
-const READ_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const RETRY_MAX_MS = 30_000;
 
 /** Throws TypeError where a setting can't be meant. */
 export function openSources(config: Config, deps: SourceDeps): Sources {
-  const { clock, log, maxReads = MAX_READS, readTimeoutMs = READ_TIMEOUT_MS } = deps;
+  const { clock, log } = deps;
   const guard = (name: "telemetry" | "alerts") =>
     new SourceGuard({
       name,
-      maxReads,
-      timeoutMs: readTimeoutMs,
+      maxReads: config.MAX_READS,
+      timeoutMs: config.READ_TIMEOUT_SECONDS * 1_000,
       retryBaseMs: Math.min(config.WS_POLL_SECONDS * 1_000, RETRY_MAX_MS),
       retryMaxMs: RETRY_MAX_MS,
       clock,
@@ -58,18 +48,14 @@ export function openSources(config: Config, deps: SourceDeps): Sources {
   const alerts = { guard: guard("alerts"), ...openAlerts(config, deps) };
   return {
     telemetry: {
-      readLatest: (query) =>
-        telemetry.guard.run(
-          query.signal,
-          (signal) => telemetry.source.readLatest({ ...query, signal }),
-        ),
+      readLatest: (query) => guarded(telemetry, query, (source, bound) => source.readLatest(bound)),
+      readRange: (query) => guarded(telemetry, query, (source, bound) => source.readRange(bound)),
+      listDevices: (query) =>
+        guarded(telemetry, query, (source, bound) => source.listDevices(bound)),
     },
     alerts: {
-      readOpen: (query) =>
-        alerts.guard.run(
-          query.signal,
-          (signal) => alerts.source.readOpen({ ...query, signal }),
-        ),
+      readOpen: (query) => guarded(alerts, query, (source, bound) => source.readOpen(bound)),
+      readAlerts: (query) => guarded(alerts, query, (source, bound) => source.readAlerts(bound)),
     },
     state: () => ({ telemetry: telemetry.guard.state, alerts: alerts.guard.state }),
     async check(signal) {
@@ -83,6 +69,15 @@ export function openSources(config: Config, deps: SourceDeps): Sources {
       await Promise.all([telemetry.close(), alerts.close()]);
     },
   };
+}
+
+/** Runs a read of a source behind its guard, whose signal takes the place of the query's own. */
+function guarded<Source, Query extends { readonly signal: AbortSignal }, Result>(
+  { guard, source }: { readonly guard: SourceGuard; readonly source: Source },
+  query: Query,
+  read: (source: Source, query: Query) => Promise<Result>,
+): Promise<Result> {
+  return guard.run(query.signal, (signal) => read(source, { ...query, signal }));
 }
 
 interface Opened<Source> {
@@ -103,21 +98,20 @@ function openAlerts(config: Config, deps: SourceDeps): Opened<AlertSource> {
 /** A pool for each table: one that is slow, or must not be read, takes no connection from the other. */
 function openPool(
   config: Config,
-  { table, ...deps }: SourceDeps & { readonly table: string },
+  { table, clock, log }: SourceDeps & { readonly table: string },
 ): PostgresPool {
-  const { clock, log, maxReads = MAX_READS, readTimeoutMs = READ_TIMEOUT_MS } = deps;
-  const caCertificate = deps.databaseCaCertificate;
+  const readTimeoutMs = config.READ_TIMEOUT_SECONDS * 1_000;
   return new PostgresPool({
     url: config.DATABASE_URL,
     prepare: config.DATABASE_PREPARE,
-    maxConnections: maxReads,
+    maxConnections: config.MAX_READS,
     role: config.DATABASE_ROLE,
     tenantSetting: config.TENANT_SETTING,
     tables: [table],
     statementTimeoutMs: readTimeoutMs,
     // A read that gave up must not leave an attempt behind that the next ones wait for.
     connectTimeoutMs: Math.min(CONNECT_TIMEOUT_MS, readTimeoutMs),
-    ...(caCertificate === undefined ? {} : { caCertificate }),
+    ...(config.DATABASE_CA === undefined ? {} : { caCertificate: config.DATABASE_CA }),
     log,
     clock,
   });
@@ -139,13 +133,12 @@ function openTelemetry(config: Config, deps: SourceDeps): Opened<TelemetrySource
     };
   }
   if (config.INFLUXDB_URL === undefined) throw new TypeError("INFLUXDB_URL is missing");
+  const influxdbCa = config.INFLUXDB_CA;
   const options: InfluxOptions = {
     url: config.INFLUXDB_URL,
     org: config.INFLUXDB_ORG,
     auth: influxAuthOf(config),
-    ...(deps.influxdbCaCertificate === undefined
-      ? {}
-      : { caCertificate: deps.influxdbCaCertificate }),
+    ...(influxdbCa === undefined ? {} : { caCertificate: influxdbCa }),
     bucketTemplate: config.INFLUXDB_BUCKET,
     measurement: config.INFLUXDB_MEASUREMENT,
     deviceTag: config.INFLUXDB_DEVICE_TAG,

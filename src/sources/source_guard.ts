@@ -44,6 +44,8 @@ export class SourceGuard {
   /** On the monotonic clock. */
   #nextProbeAt = 0;
   #state: SourceState;
+  /** Kinds of faults that the log was told of in this outage; what only an operator can mend must not go unsaid. */
+  readonly #told = new Set<string>();
 
   constructor(options: SourceGuardOptions) {
     this.#options = options;
@@ -81,11 +83,12 @@ export class SourceGuard {
     if (isProbe) this.#isProbing = true;
     try {
       const result = await this.#withDeadline(signal, read);
-      this.#succeeded();
+      this.#succeeded(isProbe);
       return result;
     } catch (error) {
-      if (!signal.aborted) this.#failed(error, isProbe);
-      throw error;
+      if (signal.aborted) throw error;
+      this.#failed(error, isProbe);
+      throw this.#passedOn(error);
     } finally {
       if (isProbe) this.#isProbing = false;
     }
@@ -144,7 +147,18 @@ export class SourceGuard {
     }
   }
 
-  #succeeded(): void {
+  /** That everybody is denied was told once, for all tenants: to each of them the source is only away. */
+  #passedOn(error: unknown): unknown {
+    const isTold = this.#state.state === "degraded" && error instanceof SourceError &&
+      error.kind === "denied";
+    if (!isTold) return error;
+    const message = `Source "${this.#options.name}" can't be read until an operator acts`;
+    return new SourceError("unavailable", message, { cause: error });
+  }
+
+  #succeeded(isProbe: boolean): void {
+    // A read that began before the circuit opened tells of the time before: its answer counts, its success doesn't.
+    if (this.#failedProbes !== null && !isProbe) return;
     this.#failures = 0;
     this.#failedProbes = null;
     if (this.#state.state === "ok") return;
@@ -158,7 +172,7 @@ export class SourceGuard {
   #failed(error: unknown, isProbe: boolean): void {
     // A tenant's missing bucket or a refused query is an answer: the database itself is well.
     if (error instanceof SourceError && (error.kind === "missing" || error.kind === "rejected")) {
-      this.#succeeded();
+      this.#succeeded(isProbe);
       return;
     }
     this.#failures++;
@@ -172,7 +186,10 @@ export class SourceGuard {
     const delayMs = Math.round(ceilingMs * (0.5 + random() / 2));
     const now = clock.now();
     this.#nextProbeAt = clock.monotonicNow() + delayMs;
-    if (this.#state.state !== "degraded") {
+    if (this.#state.state !== "degraded") this.#told.clear();
+    const kind = error instanceof SourceError ? error.kind : "unavailable";
+    if (!this.#told.has(kind)) {
+      this.#told.add(kind);
       log.error("source_degraded", { source: name, error, retry_in_ms: delayMs });
     }
     const since = this.#state.state === "degraded" ? this.#state.since : now;

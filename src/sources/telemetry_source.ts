@@ -17,10 +17,56 @@ export interface LatestResult {
   readonly unreadable: ReadonlyMap<string, string>;
 }
 
-export interface TelemetrySource {
+export interface RangeQuery extends LatestQuery {
+  /** Instant with nine digits; a sample must be later than this. */
+  readonly after: string;
+  /** Instant with nine digits; a sample must not be later than this, nor than the upper bound of every read. */
+  readonly until: string;
+  /** Most samples of one device, at least 1: the first in the order that is asked for. */
+  readonly maxSamples: number;
+  readonly order: "ascending" | "descending";
   /**
-   * Reads the newest sample of each device, in one query unless it would grow too long.
-   * Throws SourceError; an aborted signal rejects with the signal's reason.
+   * Whole seconds of a window, counted from the epoch; null for every sample as it is. A window is one sample whose
+   * timestamp is its start (which may lie before `after`): each numeric metric's mean, the last value of the others.
    */
+  readonly resolutionSeconds: number | null;
+}
+
+export interface RangeResult {
+  /** Devices with samples in the range, each once, in the order that was asked for. */
+  readonly samples: ReadonlyMap<string, readonly Sample[]>;
+  /** Devices that may have more samples in the range than they were allowed. */
+  readonly truncated: ReadonlySet<string>;
+  /** Devices some of whose data could not be understood, with the reason for the log; what could be is in `samples`. */
+  readonly unreadable: ReadonlyMap<string, string>;
+}
+
+export interface DevicesQuery {
+  readonly tenantId: string;
+  /** At least 1. */
+  readonly limit: number;
+  readonly signal: AbortSignal;
+}
+
+export interface KnownDevice {
+  readonly device_id: string;
+  /** When its newest sample was taken: UTC with nine fractional digits. */
+  readonly last: string;
+}
+
+export interface DevicesResult {
+  /** Those with a sample within the lookback and the upper bound, newest first. */
+  readonly devices: readonly KnownDevice[];
+  /** Whether there are more than the limit. */
+  readonly truncated: boolean;
+}
+
+/** Every read throws SourceError; an aborted signal rejects with the signal's reason. */
+export interface TelemetrySource {
+  /** Reads the newest sample of each device, in one query unless it would grow too long. */
   readLatest(query: LatestQuery): Promise<LatestResult>;
+  /** Reads the samples of each device between two instants, in one query unless it would grow too long. */
+  readRange(query: RangeQuery): Promise<RangeResult>;
+  /** Finds the tenant's devices. */
+  listDevices(query: DevicesQuery): Promise<DevicesResult>;
 }

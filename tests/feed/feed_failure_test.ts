@@ -88,6 +88,17 @@ Deno.test("A tenant whose bucket is missing is read after growing pauses and the
   feed.feeds[Symbol.dispose]();
 });
 
+Deno.test("A tenant whose bucket refuses the credentials is read after growing pauses too", async () => {
+  let source: ReturnType<typeof timedSource> | undefined;
+  const feed = feedFixture((parts) => ({ telemetry: source = timedSource(parts, 0) }));
+  feed.sources.telemetryFault = () => new SourceError("denied", "Not authorized");
+  feed.connect();
+  feed.feeds.change({ tenantId: "acme", devices: [{ deviceId: "dev-1", latest: 1 }] });
+  await feed.clock.advance(10 * POLL_MS);
+  assert.deepEqual(source?.beganAt, [500, 1500, 3500, 6500]);
+  feed.feeds[Symbol.dispose]();
+});
+
 Deno.test("The pauses of two tenants differ", async () => {
   const randoms = [0.5, 0.5, 0, 0.999, 0, 0.999, 0, 0.999, 0, 0.999, 0, 0.999];
   const feed = feedFixture(() => ({ random: () => randoms.shift() ?? 0 }));

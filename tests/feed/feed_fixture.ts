@@ -105,6 +105,7 @@ export function timedSource(
   const startedAt = clock.now();
   const beganAt: number[] = [];
   return {
+    ...sources.telemetry,
     beganAt,
     async readLatest(query) {
       beganAt.push(clock.now() - startedAt);

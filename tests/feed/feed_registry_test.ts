@@ -45,6 +45,7 @@ Deno.test("A feed that ends aborts its read under way and delivers nothing of it
   const answer = Promise.withResolvers<void>();
   const feed = feedFixture(({ sources }) => ({
     telemetry: {
+      ...sources.telemetry,
       async readLatest(query) {
         signals.push(query.signal);
         await answer.promise;

@@ -126,7 +126,7 @@ Deno.test("A first read's success does not bring back a tick that is left out", 
 
 Deno.test("Ticks that could not be held are left out and not made up for", async () => {
   const startedAt: number[] = [];
-  const feed = feedFixture(({ clock }) => {
+  const feed = feedFixture(({ clock, sources }) => {
     const hang = (takesMs: number) => {
       startedAt.push(clock.now());
       return new Promise<never>((_, reject) =>
@@ -135,8 +135,8 @@ Deno.test("Ticks that could not be held are left out and not made up for", async
     };
     const takes = [2_300, 2_300, 0, 0, 0, 0, 0, 0];
     return {
-      telemetry: { readLatest: () => hang(takes.shift() ?? 0) },
-      alerts: { readOpen: () => hang(takes.shift() ?? 0) },
+      telemetry: { ...sources.telemetry, readLatest: () => hang(takes.shift() ?? 0) },
+      alerts: { ...sources.alerts, readOpen: () => hang(takes.shift() ?? 0) },
     };
   });
   const zero = feed.clock.now();

@@ -120,6 +120,55 @@ Deno.test("Failures of reads that began before the circuit opened change nothing
   assert.equal(log.records.length, 1);
 });
 
+Deno.test("Successes of reads that began before the circuit opened don't close it", async () => {
+  for (const answer of ["yes", "missing"] as const) {
+    const { guard, ask, open, ripen, succeed } = guardFixture();
+    const gate = Promise.withResolvers<void>();
+    const early = ask(async () => {
+      await gate.promise;
+      if (answer === "missing") throw new SourceError("missing", "No");
+      return answer;
+    }).catch(({ kind }) => kind);
+    await open();
+    const before = guard.state;
+    gate.resolve();
+    assert.equal(await early, answer);
+    assert.equal(guard.state, before);
+    await assert.rejects(succeed(), { kind: "unavailable" });
+    await ripen();
+    await succeed();
+    assert.equal(guard.state.state, "ok");
+  }
+});
+
+Deno.test("That everybody is denied is told by the log, and to tenants the source is away", async () => {
+  const { fail, ripen, log, guard } = guardFixture();
+  assert.deepEqual([await fail("denied"), await fail("denied")], ["denied", "denied"]);
+  assert.equal(await fail("denied"), "unavailable");
+  await ripen();
+  assert.equal(await fail("denied"), "unavailable");
+  const [told, ...more] = log.records;
+  assert.deepEqual(more, []);
+  assert.equal((told?.fields.error as SourceError).kind, "denied");
+  assert.equal(guard.state.state, "degraded");
+});
+
+Deno.test("An outage that turns out to need an operator is told once more, and only once", async () => {
+  const { fail, ripen, open, log, succeed } = guardFixture();
+  for (let outage = 1; outage <= 2; outage++) {
+    await open();
+    for (const kind of ["unavailable", "denied", "unavailable", "denied"] as const) {
+      await ripen();
+      await fail(kind);
+    }
+    await ripen();
+    await succeed();
+    const told = log.of("source_degraded").slice(-2).map(({ fields }) => fields.error);
+    assert.deepEqual(told.map((error) => (error as SourceError).kind), ["unavailable", "denied"]);
+    assert.equal(log.of("source_degraded").length, 2 * outage);
+  }
+});
+
 Deno.test("A missing bucket and a refused query are answers of a database that is well", async () => {
   for (const kind of ["missing", "rejected"] as const) {
     const { guard, fail, open, ripen } = guardFixture();

@@ -1,5 +1,6 @@
 // Writes the Flux of a read; every name and id must pass the client's own escaping of string literals.
 import { toFluxValue } from "@influxdata/influxdb-client";
+import { instantOfNanos, nanosOf } from "../../protocol/nano_instant.ts";
 import { balancedOr } from "./balanced_or.ts";
 import type { TimeWindow } from "./time_window.ts";
 
@@ -11,27 +12,113 @@ export interface FluxQueryOptions {
   readonly window: TimeWindow;
 }
 
+export interface FluxRangeOptions extends FluxQueryOptions {
+  readonly order: "ascending" | "descending";
+  /** Most rows of one device. */
+  readonly limit: number;
+}
+
+export interface FluxWindowsOptions extends FluxRangeOptions {
+  readonly resolutionSeconds: number;
+  /** Fields that are no metrics: a window that holds nothing else is none, and must not count against the limit. */
+  readonly metadataKeys: readonly string[];
+}
+
 /** The newest value of each field of each device; rows of one device are the instants of those values. */
 export function fluxLatestQuery(options: FluxQueryOptions): string {
-  const { bucket, deviceTag, deviceIds, window } = options;
-  const tag = literal(deviceTag);
-  const devices = balancedOr(deviceIds.map((id) => `r[${tag}] == ${literal(id)}`), "or");
+  return [...stored(options), `last()`, ...samples(options)].join(" |> ");
+}
+
+/** The samples of each device with all their fields. */
+export function fluxRangeQuery(options: FluxRangeOptions): string {
+  const { order, limit } = options;
+  // The storage gives each series in time order. No sample of the answer is beyond the limit in any of its series.
+  const cut = order === "ascending" ? `limit(n: ${limit})` : `tail(n: ${limit})`;
+  return [...stored(options), cut, ...samples(options), ...ordered(options)].join(" |> ");
+}
+
+/** One row for each window of each device that has values in it; a window that the range cuts starts where it is cut. */
+export function fluxWindowsQuery(options: FluxWindowsOptions): string {
+  const { deviceTag, resolutionSeconds, metadataKeys } = options;
+  const windows = (aggregate: "mean" | "last") =>
+    `aggregateWindow(every: ${resolutionSeconds}s, fn: ${aggregate}, createEmpty: false, timeSrc: "_start")`;
+  // A device that moved has a series for each site, but one mean.
+  const together = `limit(n: 1000000)`;
+  const kept = metadataKeys.map((key) => `filter(fn: (r) => r._field != ${literal(key)})`);
+  const isNumber = "types.isNumeric(v: r._value)";
+  const means = [
+    `stored`,
+    `filter(fn: (r) => ${isNumber})`,
+    `toFloat()`,
+    together,
+    windows("mean"),
+  ];
+  const others = [
+    `stored`,
+    `filter(fn: (r) => not ${isNumber})`,
+    together,
+    `sort(columns: ["_time"])`,
+    windows("last"),
+  ];
   return [
-    `from(bucket: ${literal(bucket)})`,
-    `range(start: ${oneNanosecondLater(window.after)}, stop: ${oneNanosecondLater(window.until)})`,
-    `filter(fn: (r) => r._measurement == ${literal(options.measurement)})`,
-    // A field named like a column that stays would break the pivot, and with it the read of every device.
-    `filter(fn: (r) => r._field != ${tag} and r._field != "_time")`,
-    `filter(fn: (r) => ${devices})`,
+    `import "types"`,
+    `stored = ${[...stored(options), ...kept].join(" |> ")}`,
+    `means = ${means.join(" |> ")}`,
+    `others = ${others.join(" |> ")}`,
+    [`union(tables: [means, others])`, ...samples(options), ...ordered(options)].join(" |> "),
+  ].join("\n");
+}
+
+/** The newest instant of every device that has one, the newest devices first. */
+export function fluxDevicesQuery(
+  options: Omit<FluxQueryOptions, "deviceIds"> & { readonly limit: number },
+): string {
+  const tag = literal(options.deviceTag);
+  const newestFirst = `sort(columns: ["_time"], desc: true)`;
+  return [
+    ...measured(options),
+    `filter(fn: (r) => r[${tag}] != "")`,
     `last()`,
-    `keep(columns: ["_time", "_field", "_value", ${tag}])`,
-    `pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")`,
+    `keep(columns: ["_time", ${tag}])`,
+    newestFirst,
+    `limit(n: 1)`,
+    `group()`,
+    newestFirst,
+    `limit(n: ${options.limit})`,
   ].join(" |> ");
 }
 
+function measured(options: Omit<FluxQueryOptions, "deviceIds">): readonly string[] {
+  const { bucket, measurement, deviceTag, window } = options;
+  return [
+    `from(bucket: ${literal(bucket)})`,
+    `range(start: ${oneNanosecondLater(window.after)}, stop: ${oneNanosecondLater(window.until)})`,
+    `filter(fn: (r) => r._measurement == ${literal(measurement)})`,
+    // A field named like a column that stays would break the pivot, and with it the read of every device.
+    `filter(fn: (r) => r._field != ${literal(deviceTag)} and r._field != "_time")`,
+  ];
+}
+
+function stored(options: FluxQueryOptions): readonly string[] {
+  const tag = literal(options.deviceTag);
+  const devices = balancedOr(options.deviceIds.map((id) => `r[${tag}] == ${literal(id)}`), "or");
+  return [...measured(options), `filter(fn: (r) => ${devices})`];
+}
+
+function samples({ deviceTag }: Pick<FluxQueryOptions, "deviceTag">): readonly string[] {
+  return [
+    `keep(columns: ["_time", "_field", "_value", ${literal(deviceTag)}])`,
+    `pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")`,
+  ];
+}
+
+function ordered({ order, limit }: Pick<FluxRangeOptions, "order" | "limit">): readonly string[] {
+  return [`sort(columns: ["_time"], desc: ${order === "descending"})`, `limit(n: ${limit})`];
+}
+
 /** Flux includes the start and excludes the stop; a window's bounds are the other way round. */
-function oneNanosecondLater(milliseconds: string): string {
-  return milliseconds.replace("Z", "000001Z");
+function oneNanosecondLater(instant: string): string {
+  return instantOfNanos(nanosOf(instant) + 1n);
 }
 
 /** The client escapes all that could end a literal or begin an expression, but not NUL, which ends Flux's reading. */

@@ -5,14 +5,25 @@ import {
   type FluxTableMetaData,
   linesToRowsIterable,
 } from "@influxdata/influxdb-client";
+import { rangeBounds } from "../range_bounds.ts";
+import { RangeCollector } from "../range_collector.ts";
+import type { Checkable } from "../source_check.ts";
 import type { TelemetrySource } from "../telemetry_source.ts";
 import { bucketName } from "./bucket_name.ts";
 import { deviceChunks } from "./device_chunks.ts";
-import { fluxLatestQuery } from "./flux_query.ts";
+import { DeviceRows } from "./device_rows.ts";
+import {
+  fluxDevicesQuery,
+  fluxLatestQuery,
+  fluxRangeQuery,
+  fluxWindowsQuery,
+} from "./flux_query.ts";
 import { InfluxConnection } from "./influx_connection.ts";
 import { garbageFault, statementFault } from "./influx_fault.ts";
 import type { InfluxOptions } from "./influx_options.ts";
 import { LatestCollector } from "./latest_collector.ts";
+import { RangeRows } from "./range_rows.ts";
+import type { RowSink } from "./stored_row.ts";
 import { timeWindow } from "./time_window.ts";
 
 /** Up to 200 devices cost about 2 ms each, from 400 on more than 4 (2.7.12, 9 fields each, a busy machine of 2 cores). */
@@ -37,10 +48,20 @@ const dialect = {
 const ownColumns = 2;
 
 /** Empty strings are left out: Flux's CSV does not tell them from values that are not there. */
-export function createFluxSource(options: InfluxOptions): TelemetrySource {
+export function createFluxSource(
+  options: InfluxOptions,
+): TelemetrySource & Checkable & Disposable {
   const { bucketTemplate, measurement, deviceTag, metadataKeys, clock } = options;
   const connection = new InfluxConnection(options);
   const path = `/api/v2/query?${new URLSearchParams({ org: options.org })}`;
+  const ask = (query: string, { signal, sink }: { signal: AbortSignal; sink: RowSink }) =>
+    connection.post(path, {
+      body: bodyOf(query),
+      contentType: "application/json",
+      accept: "application/csv",
+      signal,
+      read: (chunks) => collect(chunks, { deviceTag, sink }),
+    });
   return {
     async readLatest({ tenantId, deviceIds, signal }) {
       const bucket = bucketName(bucketTemplate, tenantId);
@@ -48,22 +69,62 @@ export function createFluxSource(options: InfluxOptions): TelemetrySource {
       const window = timeWindow(clock.now(), options);
       for (const chunk of deviceChunks(deviceIds, maxDevicesPerQuery)) {
         const query = fluxLatestQuery({ bucket, measurement, deviceTag, deviceIds: chunk, window });
-        await connection.post(path, {
-          body: JSON.stringify({ query, type: "flux", dialect }),
-          contentType: "application/json",
-          accept: "application/csv",
-          signal,
-          read: (chunks) => collect(chunks, { deviceTag, collector }),
-        });
+        await ask(query, { signal, sink: collector });
       }
       return collector;
     },
+    async readRange(range) {
+      const { tenantId, deviceIds, resolutionSeconds, order, signal } = range;
+      const bucket = bucketName(bucketTemplate, tenantId);
+      const collector = new RangeCollector(range);
+      const window = rangeBounds(range, options);
+      signal.throwIfAborted();
+      if (window === null) return collector.result();
+      const sink = new RangeRows(collector, metadataKeys);
+      // One more than is wanted tells whether there are more.
+      const common = { bucket, measurement, deviceTag, window, order, limit: range.maxSamples + 1 };
+      for (const chunk of deviceChunks(deviceIds, maxDevicesPerQuery)) {
+        const asked = { ...common, deviceIds: chunk };
+        const query = resolutionSeconds === null
+          ? fluxRangeQuery(asked)
+          : fluxWindowsQuery({ ...asked, resolutionSeconds, metadataKeys });
+        await ask(query, { signal, sink });
+      }
+      return collector.result();
+    },
+    async listDevices({ tenantId, limit, signal }) {
+      const bucket = bucketName(bucketTemplate, tenantId);
+      const window = timeWindow(clock.now(), options);
+      const sink = new DeviceRows();
+      const common = { bucket, measurement, deviceTag, window };
+      await ask(fluxDevicesQuery({ ...common, limit: limit + 1 }), { signal, sink });
+      return sink.result(limit);
+    },
+    check: (signal) =>
+      connection.probe(path, {
+        body: bodyOf("buckets() |> limit(n: 1)"),
+        contentType: "application/json",
+        accept: "application/csv",
+        signal,
+        read: throwReported,
+      }),
+    [Symbol.dispose]: () => connection[Symbol.dispose](),
   };
+}
+
+function bodyOf(query: string): string {
+  return JSON.stringify({ query, type: "flux", dialect });
+}
+
+async function throwReported(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const row of linesToRowsIterable(untilTheEnd(chunksToLinesIterable(chunks)))) {
+    throwIfError(row);
+  }
 }
 
 async function collect(
   chunks: AsyncIterable<Uint8Array>,
-  { deviceTag, collector }: { readonly deviceTag: string; readonly collector: LatestCollector },
+  { deviceTag, sink }: { readonly deviceTag: string; readonly sink: RowSink },
 ): Promise<void> {
   let layout: TableLayout | null = null;
   const lines = untilTheEnd(chunksToLinesIterable(chunks));
@@ -73,7 +134,7 @@ async function collect(
       throw garbageFault("a row doesn't fit its columns");
     }
     const { deviceIndex, timeIndex, fields } = layout;
-    collector.add({
+    sink.add({
       deviceId: toText(values[deviceIndex] as string),
       storedAt: values[timeIndex] as string,
       fields: fields.map((field) =>
@@ -89,10 +150,9 @@ function tableLayout(
   deviceTag: string,
 ): TableLayout {
   const { columns } = table;
-  // A query that fails after its answer began says so in a table of its own.
-  if (columns[0]?.label === "error") throw statementFault(values[0] || "no reason given");
+  throwIfError({ values, tableMeta: table });
   const stored = columns.slice(ownColumns);
-  const device = stored.find(({ label, group }) => group && label === deviceTag);
+  const device = stored.find(({ label }) => label === deviceTag);
   const time = stored.find(({ label, dataType }) =>
     label === "_time" && dataType.startsWith("dateTime")
   );
@@ -101,6 +161,18 @@ function tableLayout(
   }
   const fields = stored.filter((column) => column !== device && column !== time);
   return { table, deviceIndex: device.index, timeIndex: time.index, fields };
+}
+
+/** A query that fails after its answer began says so in a table of its own. */
+function throwIfError(
+  { values, tableMeta }: {
+    readonly values: readonly string[];
+    readonly tableMeta: FluxTableMetaData;
+  },
+): void {
+  if (tableMeta.columns[0]?.label === "error") {
+    throw statementFault(values[0] || "no reason given");
+  }
 }
 
 /** Every answer ends in an empty line; one that doesn't was cut off where HTTP could not notice. */

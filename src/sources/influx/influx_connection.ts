@@ -1,5 +1,6 @@
 // The way to one InfluxDB through its client's transport; it must stop a request with its signal and never retry one.
 import { InfluxDB, setLogger, type Transport } from "@influxdata/influxdb-client";
+import { SourceError } from "../source_error.ts";
 import { influxFault } from "./influx_fault.ts";
 import type { InfluxAuth, InfluxOptions } from "./influx_options.ts";
 
@@ -15,11 +16,42 @@ const unprintable = /[^\x20-\x7e]/;
 // The client would write to the console what also arrives as an error.
 setLogger({ error: () => {}, warn: () => {} });
 
-export class InfluxConnection {
+export class InfluxConnection implements Disposable {
   readonly #transport: Transport;
+  /** Only for an authority of one's own: without it the runtime's common client does. */
+  #client: Deno.HttpClient | null = null;
 
-  constructor({ url, auth }: Pick<InfluxOptions, "url" | "auth">) {
-    this.#transport = new InfluxDB({ url, headers: authorization(auth) }).transport;
+  /** Throws TypeError on a token that no header can hold. */
+  constructor(
+    { url, auth, caCertificate }: Pick<InfluxOptions, "url" | "auth" | "caCertificate">,
+  ) {
+    const headers = authorization(auth);
+    if (caCertificate !== undefined) {
+      this.#client = Deno.createHttpClient({ caCerts: [caCertificate] });
+    }
+    // The transport hands these on to `fetch`.
+    const transportOptions = this.#client === null ? {} : { client: this.#client };
+    this.#transport = new InfluxDB({ url, headers, transportOptions }).transport;
+  }
+
+  /** Ends the connections of its own; reads under way fail. */
+  [Symbol.dispose](): void {
+    this.#client?.close();
+    this.#client = null;
+  }
+
+  /**
+   * Sends a query that needs no tenant. That it is refused, or that what it names does not exist, is an answer too:
+   * InfluxDB was reached and took the credentials. Throws like `post`.
+   */
+  async probe(path: string, request: Parameters<InfluxConnection["post"]>[1]): Promise<void> {
+    try {
+      await this.post(path, request);
+    } catch (error) {
+      const isAnswer = error instanceof SourceError &&
+        (error.kind === "rejected" || error.kind === "missing");
+      if (!isAnswer) throw error;
+    }
   }
 
   /**

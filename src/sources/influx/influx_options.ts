@@ -11,6 +11,8 @@ export interface InfluxOptions {
   /** Only Flux names it; empty for InfluxDB 1.x. */
   readonly org: string;
   readonly auth: InfluxAuth;
+  /** PEM of an authority to trust beside the runtime's own. */
+  readonly caCertificate?: string;
   /** Holds `{tenant}`; a bucket of InfluxDB 2.x, a database of 1.x and 3.x. */
   readonly bucketTemplate: string;
   readonly measurement: string;

@@ -1,4 +1,5 @@
-// Writes the InfluxQL of a read; device ids must only ever be bound parameters, never text of the query.
+// Writes the InfluxQL of a read; device ids must only ever be bound parameters, never text of the query, and
+// every name that stands in it is quoted.
 import { balancedOr } from "./balanced_or.ts";
 import type { TimeWindow } from "./time_window.ts";
 
@@ -14,18 +15,101 @@ export interface InfluxqlQuery {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
+export interface InfluxqlRangeOptions extends InfluxqlQueryOptions {
+  readonly order: "ascending" | "descending";
+  /** Most rows of one device. */
+  readonly limit: number;
+}
+
+export interface InfluxqlWindowsOptions extends InfluxqlRangeOptions {
+  readonly resolutionSeconds: number;
+  /** What stands in each column: InfluxQL's own expression, made by `windowColumns`. */
+  readonly columns: readonly WindowColumn[];
+}
+
+/** A field as SHOW FIELD KEYS tells of it; one that has several types stands in several rows. */
+export interface FieldKey {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** One field's value of a window. */
+export interface WindowColumn {
+  readonly field: string;
+  readonly isMean: boolean;
+  readonly expression: string;
+}
+
 /** The newest sample of each device with all its fields. */
 export function influxqlLatestQuery(options: InfluxqlQueryOptions): InfluxqlQuery {
-  const { deviceIds, window } = options;
-  const tag = quoteIdentifier(options.deviceTag);
+  return influxqlRangeQuery({ ...options, order: "descending", limit: 1 });
+}
+
+/** The samples of each device with all their fields, those of all its series in time order. */
+export function influxqlRangeQuery(options: InfluxqlRangeOptions): InfluxqlQuery {
+  const { deviceTag } = options;
+  const text = `SELECT *::field ${source(options)} GROUP BY ${quoteIdentifier(deviceTag)}` +
+    ` ${ordered(options)}`;
+  return { text, parameters: parametersOf(options.deviceIds) };
+}
+
+/** One row for each window of each device that has values in it. */
+export function influxqlWindowsQuery(options: InfluxqlWindowsOptions): InfluxqlQuery {
+  const { columns, deviceTag, resolutionSeconds } = options;
+  const selected = columns.map(({ expression }, index) => `${expression} AS "f${index}"`);
+  const text = `SELECT ${selected.join(", ")} ${source(options)}` +
+    ` GROUP BY time(${resolutionSeconds}s), ${quoteIdentifier(deviceTag)} fill(none)` +
+    ` ${ordered(options)}`;
+  return { text, parameters: parametersOf(options.deviceIds) };
+}
+
+/** The types of all fields; a wildcard would drop what it can't take the mean of, and rename the rest. */
+export function influxqlFieldKeysQuery(measurement: string): string {
+  return `SHOW FIELD KEYS FROM ${quoteIdentifier(measurement)}`;
+}
+
+/**
+ * What to select of a window. A field that was a number here and a text there has a column for each, the number last:
+ * a cast reads integers as floats, but never a text.
+ */
+export function windowColumns(fields: readonly FieldKey[]): readonly WindowColumn[] {
+  const columns = new Map<string, WindowColumn>();
+  for (const { name, type } of fields) {
+    const isMean = type !== "string" && type !== "boolean";
+    const expression = isMean
+      ? `mean(${quoteIdentifier(name)}::float)`
+      : `last(${quoteIdentifier(name)}::${type})`;
+    columns.set(expression, { field: name, isMean, expression });
+  }
+  return [...columns.values()].sort((a, b) => Number(a.isMean) - Number(b.isMean));
+}
+
+/** The newest point of every device that has one. */
+export function influxqlDevicesQuery(
+  { measurement, deviceTag, window }: Omit<InfluxqlQueryOptions, "deviceIds">,
+): string {
+  return `SELECT *::field FROM ${quoteIdentifier(measurement)} WHERE ${timeBounds(window)}` +
+    ` GROUP BY ${quoteIdentifier(deviceTag)} ORDER BY time DESC LIMIT 1`;
+}
+
+function source({ measurement, deviceTag, deviceIds, window }: InfluxqlQueryOptions): string {
   // Without `::tag` a field of the same name would be compared, and the answer be another device's.
-  const conditions = deviceIds.map((_, index) => `${tag}::tag = $d${index}`);
-  const text = `SELECT *::field FROM ${quoteIdentifier(options.measurement)}` +
-    ` WHERE ${
-      balancedOr(conditions, "OR")
-    } AND time > '${window.after}' AND time <= '${window.until}'` +
-    ` GROUP BY ${tag} ORDER BY time DESC LIMIT 1`;
-  return { text, parameters: Object.fromEntries(deviceIds.map((id, index) => [`d${index}`, id])) };
+  const conditions = deviceIds.map((_, index) => `${quoteIdentifier(deviceTag)}::tag = $d${index}`);
+  return `FROM ${quoteIdentifier(measurement)} WHERE ${balancedOr(conditions, "OR")} AND ${
+    timeBounds(window)
+  }`;
+}
+
+function timeBounds({ after, until }: TimeWindow): string {
+  return `time > '${after}' AND time <= '${until}'`;
+}
+
+function ordered({ order, limit }: Pick<InfluxqlRangeOptions, "order" | "limit">): string {
+  return `ORDER BY time ${order === "ascending" ? "ASC" : "DESC"} LIMIT ${limit}`;
+}
+
+function parametersOf(deviceIds: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(deviceIds.map((id, index) => [`d${index}`, id]));
 }
 
 function quoteIdentifier(name: string): string {

@@ -1,13 +1,30 @@
 // Reads telemetry by InfluxQL, which InfluxDB 1.x, 2.x and 3.x speak; it must trust no part of an answer's shape.
 import { parseLossless } from "../lossless_json.ts";
+import { createMetricFilter } from "../metric_filter.ts";
+import { rangeBounds } from "../range_bounds.ts";
+import { RangeCollector } from "../range_collector.ts";
+import type { Checkable } from "../source_check.ts";
 import type { TelemetrySource } from "../telemetry_source.ts";
 import { bucketName } from "./bucket_name.ts";
 import { deviceChunks } from "./device_chunks.ts";
+import { DeviceRows } from "./device_rows.ts";
 import { InfluxConnection } from "./influx_connection.ts";
 import { garbageFault, statementFault } from "./influx_fault.ts";
 import type { InfluxOptions } from "./influx_options.ts";
-import { influxqlLatestQuery } from "./influxql_query.ts";
+import {
+  type FieldKey,
+  influxqlDevicesQuery,
+  influxqlFieldKeysQuery,
+  influxqlLatestQuery,
+  type InfluxqlQuery,
+  influxqlRangeQuery,
+  influxqlWindowsQuery,
+  type WindowColumn,
+  windowColumns,
+} from "./influxql_query.ts";
 import { LatestCollector } from "./latest_collector.ts";
+import { RangeRows } from "./range_rows.ts";
+import type { RowSink } from "./stored_row.ts";
 import { timeWindow } from "./time_window.ts";
 
 /**
@@ -23,28 +40,86 @@ interface Series {
 }
 
 /** Integral doubles beyond 2^53 come as strings too: the answer's JSON does not tell them from integers. */
-export function createInfluxqlSource(options: InfluxOptions): TelemetrySource {
+export function createInfluxqlSource(
+  options: InfluxOptions,
+): TelemetrySource & Checkable & Disposable {
   const { bucketTemplate, measurement, deviceTag, metadataKeys, clock } = options;
   const connection = new InfluxConnection(options);
+  const isMetric = createMetricFilter(metadataKeys);
+  const ask = (form: Readonly<Record<string, string>>, signal: AbortSignal) =>
+    connection.post("/query", {
+      body: new URLSearchParams(form).toString(),
+      contentType: "application/x-www-form-urlencoded",
+      accept: "application/json",
+      signal,
+      read: readText,
+    });
+  const query = async (
+    { text, parameters }: InfluxqlQuery,
+    { database, signal }: { readonly database: string; readonly signal: AbortSignal },
+  ) =>
+    readSeries(
+      await ask({ db: database, q: text, params: JSON.stringify(parameters) }, signal),
+      deviceTag,
+    );
   return {
     async readLatest({ tenantId, deviceIds, signal }) {
       const database = bucketName(bucketTemplate, tenantId);
       const collector = new LatestCollector({ deviceIds, metadataKeys });
       const window = timeWindow(clock.now(), options);
       for (const chunk of deviceChunks(deviceIds, maxDevicesPerQuery)) {
-        const query = influxqlLatestQuery({ measurement, deviceTag, deviceIds: chunk, window });
-        const parameters = JSON.stringify(query.parameters);
-        const text = await connection.post("/query", {
-          body: new URLSearchParams({ db: database, q: query.text, params: parameters }).toString(),
-          contentType: "application/x-www-form-urlencoded",
-          accept: "application/json",
-          signal,
-          read: readText,
-        });
-        for (const series of readSeries(text, deviceTag)) collect(series, collector);
+        const latest = influxqlLatestQuery({ measurement, deviceTag, deviceIds: chunk, window });
+        for (const series of await query(latest, { database, signal })) collect(series, collector);
       }
       return collector;
     },
+    async readRange(range) {
+      const { tenantId, deviceIds, resolutionSeconds, order, signal } = range;
+      const database = bucketName(bucketTemplate, tenantId);
+      const collector = new RangeCollector(range);
+      const window = rangeBounds(range, options);
+      signal.throwIfAborted();
+      if (window === null) return collector.result();
+      // Asked each time: a field that is new to the measurement must not be missing, and it costs a look at the index.
+      const columns = resolutionSeconds === null ? [] : windowColumns(
+        readFieldKeys(await ask({ db: database, q: influxqlFieldKeysQuery(measurement) }, signal))
+          .filter(({ name }) => isMetric(name)),
+      );
+      if (resolutionSeconds !== null && columns.length === 0) return collector.result();
+      const rows = new RangeRows(collector, metadataKeys);
+      // One more than is wanted tells whether there are more.
+      const common = { measurement, deviceTag, window, order, limit: range.maxSamples + 1 };
+      for (const chunk of deviceChunks(deviceIds, maxDevicesPerQuery)) {
+        const asked = { ...common, deviceIds: chunk };
+        const samples = resolutionSeconds === null
+          ? influxqlRangeQuery(asked)
+          : influxqlWindowsQuery({ ...asked, resolutionSeconds, columns });
+        for (const series of await query(samples, { database, signal })) {
+          if (resolutionSeconds === null) collect(series, rows);
+          else collectWindows(series, { columns, sink: rows });
+        }
+      }
+      return collector.result();
+    },
+    async listDevices({ tenantId, limit, signal }) {
+      const database = bucketName(bucketTemplate, tenantId);
+      const window = timeWindow(clock.now(), options);
+      const rows = new DeviceRows();
+      const text = influxqlDevicesQuery({ measurement, deviceTag, window });
+      for (const series of await query({ text, parameters: {} }, { database, signal })) {
+        collect(series, rows);
+      }
+      return rows.result(limit);
+    },
+    check: (signal) =>
+      connection.probe("/query", {
+        body: new URLSearchParams({ q: "SHOW DATABASES" }).toString(),
+        contentType: "application/x-www-form-urlencoded",
+        accept: "application/json",
+        signal,
+        read: async (chunks) => readResults(await readText(chunks)).forEach(throwReported),
+      }),
+    [Symbol.dispose]: () => connection[Symbol.dispose](),
   };
 }
 
@@ -55,15 +130,60 @@ async function readText(chunks: AsyncIterable<Uint8Array>): Promise<string> {
   return text + decoder.decode();
 }
 
-function collect({ deviceId, columns, rows }: Series, collector: LatestCollector): void {
+function collect({ deviceId, columns, rows }: Series, sink: RowSink): void {
   for (const [storedAt, ...values] of rows) {
     // By place and not by name: a field may be called like the column before it.
     const fields = values.map((value, index) => [columns[index + 1] as string, value] as const);
-    collector.add({ deviceId, storedAt, fields });
+    sink.add({ deviceId, storedAt, fields });
+  }
+}
+
+function collectWindows(
+  { deviceId, columns: named, rows }: Series,
+  { columns, sink }: { readonly columns: readonly WindowColumn[]; readonly sink: RowSink },
+): void {
+  if (named.length !== columns.length + 1) throw garbageFault("a window's columns are others");
+  for (const [storedAt, ...values] of rows) {
+    const fields = columns.flatMap(({ field, isMean }, index) => {
+      const value = values[index];
+      if (value === null) return [];
+      // A mean is a double, however many digits it was written with.
+      return [[field, isMean ? Number(value) : value] as const];
+    });
+    sink.add({ deviceId, storedAt, fields });
   }
 }
 
 function* readSeries(text: string, deviceTag: string): Generator<Series> {
+  for (const item of readItems(text)) yield toSeries(item, deviceTag);
+}
+
+/** Throws for an answer whose rows are no names and types. */
+function readFieldKeys(text: string): readonly FieldKey[] {
+  return [...readItems(text)].flatMap((item) => {
+    throwReported(item);
+    if (!isObject(item) || !Array.isArray(item.values)) throw garbageFault("it has no field keys");
+    return (item.values as unknown[]).map((row) => {
+      const [name, type]: unknown[] = Array.isArray(row) ? row : [];
+      if (typeof name !== "string" || typeof type !== "string" || !/^[a-z]+$/.test(type)) {
+        throw garbageFault("a field key has no name or no type");
+      }
+      return { name, type };
+    });
+  });
+}
+
+function* readItems(text: string): Generator<unknown> {
+  for (const result of readResults(text)) {
+    throwReported(result);
+    if (!isObject(result)) throw garbageFault("a result is not an object");
+    const { series = [] } = result;
+    if (!Array.isArray(series)) throw garbageFault("a result's series are not a list");
+    yield* series as unknown[];
+  }
+}
+
+function readResults(text: string): readonly unknown[] {
   let answer: unknown;
   try {
     answer = parseLossless(text);
@@ -72,13 +192,7 @@ function* readSeries(text: string, deviceTag: string): Generator<Series> {
   }
   throwReported(answer);
   if (!isObject(answer) || !Array.isArray(answer.results)) throw garbageFault("it has no results");
-  for (const result of answer.results as unknown[]) {
-    throwReported(result);
-    if (!isObject(result)) throw garbageFault("a result is not an object");
-    const { series = [] } = result;
-    if (!Array.isArray(series)) throw garbageFault("a result's series are not a list");
-    for (const item of series as unknown[]) yield toSeries(item, deviceTag);
-  }
+  return answer.results;
 }
 
 /** An error, or rows cut off by the server's `max-row-limit`: both mean that the answer is not one. */

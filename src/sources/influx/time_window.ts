@@ -1,9 +1,10 @@
 // The bounds in time that every read of newest samples has; no query may be built without them.
+import { instantOfMs } from "../../protocol/nano_instant.ts";
 
 export interface TimeWindow {
-  /** RFC3339; a sample must be later than this. */
+  /** Instant with nine digits; a sample must be later than this. */
   readonly after: string;
-  /** RFC3339; a sample must not be later than this. */
+  /** Instant with nine digits; a sample must not be later than this. */
   readonly until: string;
 }
 
@@ -13,8 +14,5 @@ export interface TimeWindowOptions {
 }
 
 export function timeWindow(nowMs: number, { lookbackMs, futureMs }: TimeWindowOptions): TimeWindow {
-  return {
-    after: new Date(nowMs - lookbackMs).toISOString(),
-    until: new Date(nowMs + futureMs).toISOString(),
-  };
+  return { after: instantOfMs(nowMs - lookbackMs), until: instantOfMs(nowMs + futureMs) };
 }

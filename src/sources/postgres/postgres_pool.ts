@@ -1,11 +1,13 @@
 // The bounded set of connections to PostgreSQL; the only way through it is a read as one tenant.
-import type { Clock } from "../../clock.ts";
+import type { Clock, TimerHandle } from "../../clock.ts";
 import type { Log } from "../../observe/log.ts";
+import type { Checkable } from "../source_check.ts";
 import { SourceError } from "../source_error.ts";
 import { checkSettingName, quoteIdentifier } from "./quote_identifier.ts";
 import { parseServerAddress } from "./server_address.ts";
 import type { Answers, Statement } from "./statement.ts";
 import { TenantConnection, type TenantConnectionOptions } from "./tenant_connection.ts";
+import { TenantIsolation } from "./tenant_isolation.ts";
 
 export interface PostgresPoolOptions {
   readonly url: string;
@@ -15,12 +17,16 @@ export interface PostgresPoolOptions {
   /** What a read's transaction becomes; empty: it stays the login. */
   readonly role: string;
   readonly tenantSetting: string;
+  /** What is read, `table` or `schema.table`: no answer counts unless PostgreSQL holds each of them to its policies. */
+  readonly tables: readonly string[];
   readonly statementTimeoutMs: number;
   readonly connectTimeoutMs: number;
   /** PEM of the authorities that may vouch for the server. */
   readonly caCertificate?: string;
   readonly log: Log;
   readonly clock: Clock;
+  /** A number in [0, 1) that spreads the delays. */
+  readonly random?: () => number;
 }
 
 export interface ReadOptions {
@@ -32,10 +38,15 @@ const TENANT_ID = /^[A-Za-z0-9_-]{1,64}$/;
 const ABANDONED_ANSWER_MS = 1_000;
 /** Lets memory on the server go, and finds a server that moved. */
 const MAX_CONNECTION_AGE_MS = 30 * 60_000;
+/** Between attempts at one more connection where the server gave some and no more; doubles up to the greatest. */
+const MORE_BASE_MS = 250;
+const MORE_MAX_MS = 30_000;
+/** A tenant to ask the server about itself as: its reads have no statements. */
+const NOBODY = "-";
 
 type Waiter = PromiseWithResolvers<TenantConnection>;
 
-export class PostgresPool implements AsyncDisposable {
+export class PostgresPool implements Checkable, AsyncDisposable {
   readonly #maxConnections: number;
   readonly #connectionOptions: TenantConnectionOptions;
   readonly #life = new AbortController();
@@ -44,11 +55,15 @@ export class PostgresPool implements AsyncDisposable {
   readonly #idle: TenantConnection[] = [];
   readonly #waiting: Waiter[] = [];
   readonly #comingAndGoing = new Set<Promise<void>>();
+  readonly #random: () => number;
   #connecting = 0;
+  #refusals = 0;
+  #moreAt = 0;
+  #moreTimer: TimerHandle | null = null;
 
   /** Throws TypeError on a URL, role or setting that can't be meant. Connects when first read. */
   constructor(options: PostgresPoolOptions) {
-    const { url, maxConnections, ...rest } = options;
+    const { url, maxConnections, tables, random = Math.random, ...rest } = options;
     if (!Number.isInteger(maxConnections) || maxConnections < 1) {
       throw new TypeError(
         `Cannot bound the pool: maxConnections must be at least 1, current value is ${maxConnections}`,
@@ -57,7 +72,9 @@ export class PostgresPool implements AsyncDisposable {
     if (options.role !== "") quoteIdentifier(options.role);
     checkSettingName(options.tenantSetting);
     this.#maxConnections = maxConnections;
-    this.#connectionOptions = { ...rest, address: parseServerAddress(url) };
+    this.#random = random;
+    const isolation = new TenantIsolation({ tables, tenantSetting: options.tenantSetting });
+    this.#connectionOptions = { ...rest, address: parseServerAddress(url), isolation };
   }
 
   /** Connections that are open or being opened. */
@@ -66,8 +83,8 @@ export class PostgresPool implements AsyncDisposable {
   }
 
   /**
-   * Runs the statements under the role and the tenant's policies, in one read-only transaction and one snapshot.
-   * Resolves with one list of rows for each. Throws SourceError; an aborted signal rejects at once with its reason.
+   * Runs the statements under the role and the tenant's policies, in one read-only transaction and each in a snapshot of
+   * its own. Resolves with one list of rows for each. Throws SourceError; an aborted signal rejects at once with its reason.
    */
   async readAsTenant<const S extends readonly Statement[]>(
     tenantId: string,
@@ -90,12 +107,18 @@ export class PostgresPool implements AsyncDisposable {
     return await this.#readOn(await this.#acquire(signal), { tenantId, statements, signal });
   }
 
+  /** Reaches the server, and what every connection and every read must show is shown. Throws like a read. */
+  async check(signal: AbortSignal): Promise<void> {
+    await this.readAsTenant(NOBODY, [], { signal });
+  }
+
   /** Ends every connection; reads under way fail. In bounded time, and more than once without harm. */
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new SourceError("unavailable", "The PostgreSQL pool is closed");
     this.#life.abort(closed);
-    this.#refuseWaiting(closed);
+    this.#refuse([...this.#waiting], closed);
     this.#idle.length = 0;
+    this.#connectionOptions.clock.clearTimeout(this.#moreTimer);
     for (const connection of this.#open) this.#track(connection.close());
     await Promise.all(this.#comingAndGoing);
   }
@@ -116,6 +139,8 @@ export class PostgresPool implements AsyncDisposable {
     const leave = () => {
       connection.abandon(ABANDONED_ANSWER_MS);
       left.reject(signal.reason);
+      // Those who wait had hoped for this one.
+      this.#serve();
     };
     signal.addEventListener("abort", leave, { once: true });
     if (signal.aborted) leave();
@@ -155,7 +180,7 @@ export class PostgresPool implements AsyncDisposable {
       for (const idle of this.#idle.splice(0)) this.#track(idle.close());
       return;
     }
-    const age = this.#connectionOptions.clock.now() - connection.openedAt;
+    const age = this.#connectionOptions.clock.monotonicNow() - connection.openedAt;
     if (this.#life.signal.aborted || age > MAX_CONNECTION_AGE_MS) {
       this.#track(connection.close());
       return;
@@ -171,27 +196,44 @@ export class PostgresPool implements AsyncDisposable {
       if (connection === undefined) break;
       this.#waiting.shift()?.resolve(connection);
     }
-    while (
-      this.#connecting < this.#waiting.length && this.connectionCount < this.#maxConnections
-    ) {
+    while (this.#connecting < this.#waiting.length && this.#mayConnect()) {
       this.#connecting++;
       this.#track(this.#connect());
     }
   }
 
+  /** While none can be hoped for, and after a refusal, a single attempt at a time finds out for everybody. */
+  #mayConnect(): boolean {
+    if (this.connectionCount >= this.#maxConnections) return false;
+    if (!this.#isHopeful()) return this.#connecting === 0;
+    if (this.#refusals === 0) return true;
+    return this.#connecting === 0 &&
+      this.#connectionOptions.clock.monotonicNow() >= this.#moreAt;
+  }
+
+  /** Whether those who wait will get a connection that is open already. */
+  #isHopeful(): boolean {
+    return this.#open.values().some((connection) => connection.isPromising);
+  }
+
   async #connect(): Promise<void> {
     const { log } = this.#connectionOptions;
+    const asking = [...this.#waiting];
     let connection: TenantConnection;
     try {
       connection = await TenantConnection.open(this.#connectionOptions, this.#life.signal);
     } catch (error) {
       this.#connecting--;
-      // With a connection left, those who wait get that one in turn; without, they all learn it now, instead of
-      // each making an attempt of its own.
-      if (this.#open.size === 0) this.#refuseWaiting(error);
+      // With a connection left, those who wait get that one in turn; without, all that the attempt was made for learn
+      // it now. Who came later learns from a later one: this one may have met a server that has come back since.
+      if (this.#isHopeful()) this.#holdBack();
+      else this.#refuse(asking, error);
+      this.#serve();
       return;
     }
     this.#connecting--;
+    this.#refusals = 0;
+    this.#moreAt = 0;
     this.#open.add(connection);
     log.debug("postgres_connected", { connections: this.#open.size });
     connection.gone.then((reason) => {
@@ -204,8 +246,28 @@ export class PostgresPool implements AsyncDisposable {
     this.#release(connection);
   }
 
-  #refuseWaiting(error: unknown): void {
-    for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
+  /** A server that has no connection left for us must not be asked for one more with every read. */
+  #holdBack(): void {
+    const { clock } = this.#connectionOptions;
+    const now = clock.monotonicNow();
+    // Attempts that were under way together are one refusal.
+    if (now < this.#moreAt) return;
+    const ceilingMs = Math.min(MORE_MAX_MS, MORE_BASE_MS * 2 ** this.#refusals);
+    this.#refusals++;
+    const delayMs = ceilingMs * (0.5 + this.#random() / 2);
+    this.#moreAt = now + delayMs;
+    clock.clearTimeout(this.#moreTimer);
+    if (!this.#life.signal.aborted) {
+      this.#moreTimer = clock.setTimeout(() => this.#serve(), Math.ceil(delayMs));
+    }
+  }
+
+  #refuse(waiters: readonly Waiter[], error: unknown): void {
+    for (const waiter of waiters) {
+      const index = this.#waiting.indexOf(waiter);
+      if (index >= 0) this.#waiting.splice(index, 1);
+      waiter.reject(error);
+    }
   }
 
   #track(work: Promise<void>): void {

@@ -1,4 +1,5 @@
-// Makes names that come from settings safe to stand in SQL; values never pass here, they are parameters.
+// Makes names that come from settings safe to stand in SQL; a tenant's or a device's values never pass here, they are
+// parameters.
 
 const MAX_NAME_BYTES = 63; // PostgreSQL cuts longer names off in silence, and another table may be meant
 const SETTING_NAME = /^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+$/;
@@ -27,6 +28,12 @@ export function quoteTable(name: string): string {
     );
   }
   return parts.map(quoteIdentifier).join(".");
+}
+
+/** Quotes a name where SQL wants it as a value, whatever `standard_conforming_strings` says. */
+export function quoteLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''").replaceAll("\\", "\\\\")}'`;
+  return text.includes("\\") ? `E${quoted}` : quoted;
 }
 
 /**

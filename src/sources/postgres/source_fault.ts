@@ -9,9 +9,11 @@ const KIND_BY_CODE: Readonly<Record<string, SourceErrorKind>> = {
   "42P05": "unavailable", // and the other way round
   "42501": "denied",
   "42704": "denied",
-  "42P01": "missing",
-  "3F000": "missing",
   "3D000": "denied",
+  // One table serves every tenant: without it nobody is served until an operator acts.
+  "42P01": "denied",
+  "42703": "denied",
+  "3F000": "denied",
 };
 
 const KIND_BY_CLASS: Readonly<Record<string, SourceErrorKind>> = {
@@ -31,16 +33,35 @@ const SENTENCE: Readonly<Record<SourceErrorKind, string>> = {
   rejected: "PostgreSQL refused the query",
 };
 
+const SENTENCE_BY_CODE: Readonly<Record<string, string>> = {
+  "28000": "PostgreSQL refused the login",
+  "28P01": "PostgreSQL refused the login or its password",
+  "3D000": "PostgreSQL has no such database",
+  "3F000": "PostgreSQL has no such schema",
+  "42501": "PostgreSQL does not let the role read the table",
+  "42703": "PostgreSQL's table has no such column",
+  "42P01": "PostgreSQL has no such table",
+  "53300": "PostgreSQL has no connection left",
+};
+
+/** Before any table is looked at. */
+const ENTER_SENTENCE_BY_CODE: Readonly<Record<string, string>> = {
+  "22023": "PostgreSQL has no role of DATABASE_ROLE's name",
+  "42501": "PostgreSQL does not let the login become DATABASE_ROLE",
+};
+
 /** Wraps whatever the driver or the socket threw; a SourceError passes as it is. */
 export function toSourceError(error: unknown, stage: ReadStage): SourceError {
   if (error instanceof SourceError) return error;
   const code = sqlStateOf(error);
   const kind = code === null ? "unavailable" : kindOf(code, stage);
   const detail = code ?? networkCodeOf(error) ?? "connection lost";
+  const sentence = (stage === "enter" ? ENTER_SENTENCE_BY_CODE[detail] : undefined) ??
+    SENTENCE_BY_CODE[detail] ?? SENTENCE[kind];
   const hint = code === "26000" || code === "42P05"
     ? "; behind a transaction pooler DATABASE_PREPARE must be false"
     : "";
-  return new SourceError(kind, `${SENTENCE[kind]} (${detail})${hint}`, { cause: error });
+  return new SourceError(kind, `${sentence} (${detail})${hint}`, { cause: error });
 }
 
 /** PostgreSQL's own five-character code, or null when the error is not the server's. */

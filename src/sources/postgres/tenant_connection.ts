@@ -1,14 +1,16 @@
 // One connection to PostgreSQL that can do one thing: read as a tenant, in a transaction that it always ends itself.
-// The only file that knows npm:postgres. A connection that failed in any way is never used again.
-import postgres from "postgres";
+// A connection that failed in any way is never used again.
+import type postgres from "postgres";
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../observe/log.ts";
 import { SourceError } from "../source_error.ts";
+import { driverOn } from "./driver_on.ts";
 import { GuardedSocket } from "./guarded_socket.ts";
 import { quoteIdentifier } from "./quote_identifier.ts";
 import type { ServerAddress } from "./server_address.ts";
 import { type ReadStage, sqlStateOf, toSourceError } from "./source_fault.ts";
 import type { Answers, Row, Statement, StatementParameter } from "./statement.ts";
+import type { TenantIsolation } from "./tenant_isolation.ts";
 
 export interface TenantConnectionOptions {
   readonly address: ServerAddress;
@@ -17,6 +19,7 @@ export interface TenantConnectionOptions {
   /** Role of the transaction; empty: the login's own. */
   readonly role: string;
   readonly tenantSetting: string;
+  readonly isolation: TenantIsolation;
   readonly statementTimeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly log: Log;
@@ -25,16 +28,9 @@ export interface TenantConnectionOptions {
 
 /** What the answer may take on top of the server's own limit before the connection counts as dead. */
 const ANSWER_GRACE_MS = 1_000;
+const ABORTED_TRANSACTION = "25P02";
 /** The server is given so long to take its leave. */
 const CLOSE_TIMEOUT_MS = 500;
-
-// Everything arrives as PostgreSQL wrote it: bool, bytea, int2, int4, oid, json, float4, float8, date, timestamps, jsonb.
-const VERBATIM = {
-  to: 25,
-  from: [16, 17, 21, 23, 26, 114, 700, 701, 1082, 1114, 1184, 3802],
-  serialize: (value: string) => value,
-  parse: (value: string) => value,
-};
 
 export class TenantConnection {
   readonly #options: TenantConnectionOptions;
@@ -43,9 +39,13 @@ export class TenantConnection {
   readonly #opening: string;
   readonly openedAt: number;
   #isBusy = false;
+  #isAbandoned = false;
   #deadline: { readonly timer: unknown; readonly at: number } | null = null;
 
-  /** Connects and logs in. Throws SourceError; an aborted signal rejects with the signal's reason. */
+  /**
+   * Connects, logs in and has PostgreSQL show that it keeps tenants apart. Throws SourceError, `denied` when it does not;
+   * an aborted signal rejects with the signal's reason.
+   */
   static async open(
     options: TenantConnectionOptions,
     signal: AbortSignal,
@@ -70,7 +70,9 @@ export class TenantConnection {
         signal: either,
       });
       const connection = new TenantConnection(options, socket);
+      // By itself: of a login that is refused only the first query is told.
       await connection.#answerOf(connection.#driver.unsafe("SELECT 1"));
+      await connection.#proveIsolation();
       return connection;
     } catch (error) {
       socket?.destroy();
@@ -85,11 +87,9 @@ export class TenantConnection {
     this.#options = options;
     this.#socket = socket;
     this.#driver = driverOn(socket, options);
-    this.openedAt = options.clock.now();
-    // One message. SET LOCAL and not a start-up parameter: poolers refuse those. One snapshot for all statements.
-    this.#opening = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" +
-      `; SET LOCAL statement_timeout = ${Math.ceil(options.statementTimeoutMs)}` +
-      (options.role === "" ? "" : `; SET LOCAL ROLE ${quoteIdentifier(options.role)}`);
+    this.openedAt = options.clock.monotonicNow();
+    // A snapshot for each statement, so that the witness sees the policies of this instant and not of the beginning.
+    this.#opening = openingOf("ISOLATION LEVEL READ COMMITTED READ ONLY", options);
   }
 
   /** Resolves with the cause once the connection is gone. */
@@ -99,6 +99,11 @@ export class TenantConnection {
 
   get isUsable(): boolean {
     return this.#socket.failure === null;
+  }
+
+  /** Whether it may serve those who wait: it lives, and its read, if it has one, is still waited for. */
+  get isPromising(): boolean {
+    return this.isUsable && !this.#isAbandoned;
   }
 
   /** What ended the connection: a SourceError when it was our own deadline. */
@@ -123,12 +128,14 @@ export class TenantConnection {
       this.#options.clock.clearTimeout(this.#deadline?.timer);
       this.#deadline = null;
       this.#isBusy = false;
+      this.#isAbandoned = false;
     }
   }
 
   /** Nobody waits for the read under way any more: the connection is kept only if it answers within `ms`. */
   abandon(ms: number): void {
-    if (this.#deadline !== null && this.#deadline.at > this.#options.clock.now() + ms) {
+    this.#isAbandoned = this.#isBusy;
+    if (this.#deadline !== null && this.#deadline.at > this.#options.clock.monotonicNow() + ms) {
       this.#expireIn(ms);
     }
   }
@@ -147,30 +154,76 @@ export class TenantConnection {
     tenantId: string,
     statements: S,
   ): Promise<Answers<S>> {
-    const { tenantSetting, prepare } = this.#options;
-    const ask = (statement: Statement) =>
-      this.#driver.unsafe<Row[]>(statement.text, statement.parameters.map(encode), { prepare });
-    // Issued without waiting in between: once its statements are prepared, a read is one round trip. If one of them
-    // fails, PostgreSQL refuses the rest, and the COMMIT is a ROLLBACK.
-    const asked = [
-      this.#driver.unsafe<Row[]>(this.#opening),
-      ask({ text: "SELECT set_config($1, $2, true)", parameters: [tenantSetting, tenantId] }),
-      ...statements.map(ask),
-      this.#driver.unsafe<Row[]>("COMMIT"),
-    ];
-    let answers: PromiseSettledResult<postgres.RowList<Row[]>>[];
+    const { tenantSetting, isolation } = this.#options;
+    const naming = {
+      text: "SELECT set_config($1, $2, true)",
+      parameters: [tenantSetting, tenantId],
+    };
+    const witness = isolation.witness === null ? [] : [isolation.witness];
+    let answers: Settled;
     try {
-      answers = await this.#answerOf(Promise.allSettled(asked));
+      answers = await this.#answerOf(this.#ask(this.#opening, [naming, ...statements, ...witness]));
     } catch (error) {
       throw toSourceError(error, "read");
     }
-    return this.#settle(answers) as unknown as Answers<S>;
+    const [, ...rows] = this.#settle(answers, 2);
+    try {
+      if (isolation.witness !== null) isolation.judge(rows.pop() ?? []);
+    } catch (error) {
+      // The next connection asks again, and more thoroughly.
+      this.#socket.destroy(asError(error));
+      throw error;
+    }
+    return rows as unknown as Answers<S>;
+  }
+
+  /**
+   * Issued without waiting in between: once its statements are prepared, a transaction is one round trip. If one of them
+   * fails, PostgreSQL refuses the rest, and the COMMIT is a ROLLBACK.
+   */
+  #ask(opening: string, statements: readonly Statement[]): Promise<Settled> {
+    const { prepare } = this.#options;
+    return Promise.allSettled([
+      this.#driver.unsafe<Row[]>(opening),
+      ...statements.map(({ text, parameters }) =>
+        this.#driver.unsafe<Row[]>(text, parameters.map(encode), { prepare })
+      ),
+      this.#driver.unsafe<Row[]>("COMMIT"),
+    ]);
+  }
+
+  /** Asks everything at once: a connection that is not known to keep tenants apart serves nobody. */
+  async #proveIsolation(): Promise<void> {
+    const { isolation, connectTimeoutMs } = this.#options;
+    // Should they all run into it, there is time left to say so.
+    const statementTimeoutMs = connectTimeoutMs / (isolation.probes.length + 1);
+    const opening = openingOf("READ ONLY", { ...this.#options, statementTimeoutMs });
+    // Where a policy shows nothing, a look at the whole table would be the planner's way to find that out.
+    const probing = `${opening}; SET LOCAL enable_seqscan = off`;
+    const inspection = isolation.inspection === null ? [] : [isolation.inspection];
+    const [inspected, ...probed] = await this.#answerOf(Promise.all([
+      this.#ask(opening, inspection),
+      ...isolation.probes.map(({ statements }) => this.#ask(probing, statements)),
+    ]));
+    for (const rows of this.#settle(inspected, 1)) isolation.judge(rows);
+    for (const [index, probe] of isolation.probes.entries()) {
+      const [opened, ...looked] = probed[index]?.slice(0, -1) ?? [];
+      if (opened?.status !== "fulfilled") throw toSourceError(opened?.reason, "enter");
+      const failed = looked.find((answer) => answer.status === "rejected");
+      const seen = looked.at(-1);
+      isolation.judgeProbe(
+        probe,
+        failed !== undefined
+          ? { error: failed.reason }
+          : seen?.status === "fulfilled"
+          ? seen.value
+          : [],
+      );
+    }
   }
 
   /** The one place that decides how a transaction ended and whether the connection came out of it clean. */
-  #settle(
-    answers: readonly PromiseSettledResult<postgres.RowList<Row[]>>[],
-  ): readonly (readonly Row[])[] {
+  #settle(answers: Settled, entering: number): (readonly Row[])[] {
     const failures = answers.flatMap((answer, index) =>
       answer.status === "rejected" ? [{ error: answer.reason as unknown, index }] : []
     );
@@ -178,9 +231,10 @@ export class TenantConnection {
     const command = end?.status === "fulfilled" ? end.value.command : null;
     const isClean = (command === "COMMIT" || command === "ROLLBACK") &&
       failures.every(({ error }) => sqlStateOf(error) !== null);
-    const [first] = failures;
+    // The others were refused because of it.
+    const first = failures.find(({ error }) => sqlStateOf(error) !== ABORTED_TRANSACTION);
     if (first !== undefined) {
-      const stage: ReadStage = first.index < 2 ? "enter" : "read";
+      const stage: ReadStage = first.index < entering ? "enter" : "read";
       if (!isClean) this.#socket.destroy(asError(first.error));
       throw toSourceError(first.error, stage);
     }
@@ -191,7 +245,7 @@ export class TenantConnection {
       this.#socket.destroy(cause);
       throw toSourceError(cause, "read");
     }
-    return answers.slice(2, -1).map((answer) =>
+    return answers.slice(1, -1).map((answer) =>
       answer.status === "fulfilled" ? Array.from(answer.value) : []
     );
   }
@@ -212,45 +266,23 @@ export class TenantConnection {
       this.#socket.destroy(
         new SourceError("unavailable", `PostgreSQL did not answer a read in time (${ms} ms)`),
       ), ms);
-    this.#deadline = { timer, at: clock.now() + ms };
+    this.#deadline = { timer, at: clock.monotonicNow() + ms };
   }
 }
 
-const TERMINATE = new Uint8Array([88, 0, 0, 0, 4]); // "X", length 4
+type Settled = readonly PromiseSettledResult<postgres.RowList<Row[]>>[];
 
-function driverOn(socket: GuardedSocket, options: TenantConnectionOptions): postgres.Sql {
-  const { address, prepare, log } = options;
-  // Every option is given, so that the driver asks the environment for none of them. Its timers are off and its
-  // reconnecting never starts: a driver lives and dies with the one socket that it is handed.
-  const driverOptions = {
-    host: address.host,
-    port: address.port,
-    user: address.user,
-    pass: () => address.password,
-    database: address.database,
-    connection: { application_name: address.applicationName },
-    max: 1,
-    prepare,
-    ssl: false,
-    sslnegotiation: null,
-    socket: () => socket,
-    idle_timeout: 0,
-    connect_timeout: 0,
-    max_lifetime: 0,
-    max_pipeline: 100,
-    backoff: () => 0.25,
-    keep_alive: 0,
-    debug: false,
-    fetch_types: false,
-    no_subscribe: true,
-    publications: "",
-    target_session_attrs: undefined,
-    types: { verbatim: VERBATIM },
-    onnotice: (notice: { readonly code?: string }) =>
-      log.debug("postgres_notice", { code: notice.code }),
-  };
-  return postgres(driverOptions as unknown as postgres.Options<Record<string, never>>);
+/** One message. SET LOCAL and not a start-up parameter: poolers refuse those. */
+function openingOf(
+  mode: "ISOLATION LEVEL READ COMMITTED READ ONLY" | "READ ONLY",
+  { statementTimeoutMs, role }: Pick<TenantConnectionOptions, "statementTimeoutMs" | "role">,
+): string {
+  return `BEGIN ${mode}` +
+    `; SET LOCAL statement_timeout = ${Math.ceil(statementTimeoutMs)}` +
+    (role === "" ? "" : `; SET LOCAL ROLE ${quoteIdentifier(role)}`);
 }
+
+const TERMINATE = new Uint8Array([88, 0, 0, 0, 4]); // "X", length 4
 
 function encode(parameter: StatementParameter): string | null {
   if (parameter === null || typeof parameter === "string") return parameter;

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../../../src/clock.ts";
 import type { InfluxOptions } from "../../../src/sources/influx/influx_options.ts";
+import { SourceError } from "../../../src/sources/source_error.ts";
+import type { RangeQuery } from "../../../src/sources/telemetry_source.ts";
 import { createSource, influxOptions, type Language } from "./influx_fixtures.ts";
 import { serveStub, type StubRequest } from "./stub_server.ts";
 
@@ -40,7 +42,7 @@ Deno.test("InfluxQL names devices by bound parameters only and has both bounds i
   assert.equal(
     form.get("q"),
     `SELECT *::field FROM "telemetry" WHERE (("device_id"::tag = $d0) OR ("device_id"::tag = $d1))` +
-      ` AND time > '2026-11-18T06:00:00.250Z' AND time <= '2026-11-18T12:01:00.250Z'` +
+      ` AND time > '2026-11-18T06:00:00.250000000Z' AND time <= '2026-11-18T12:01:00.250000000Z'` +
       ` GROUP BY "device_id" ORDER BY time DESC LIMIT 1`,
   );
   assert.deepEqual(JSON.parse(form.get("params") ?? ""), { d0: "dev-1", d1: "' OR 1 = 1" });
@@ -125,3 +127,102 @@ for (const [language, maxDevices] of [["influxql", 1_000], ["flux", 200]] as con
     );
   });
 }
+
+const range = {
+  tenantId: "acme",
+  after: "2026-11-18T11:00:00.123456789Z",
+  until: "2026-11-18T11:30:00.999999999Z",
+  maxSamples: 10,
+  order: "ascending",
+  resolutionSeconds: null,
+} as const;
+
+async function rangeRequests(
+  language: Language,
+  query: Partial<RangeQuery>,
+  answers: readonly string[] = [],
+): Promise<readonly StubRequest[]> {
+  let asked = 0;
+  await using server = serveStub(() => new Response(answers[asked++] ?? empty[language]));
+  const source = createSource[language](influxOptions({ url: server.url, clock }));
+  const { signal } = new AbortController();
+  await source.readRange({ ...range, deviceIds: ["dev-1"], signal, ...query });
+  return server.requests;
+}
+
+Deno.test("A range in InfluxQL has its bounds to the nanosecond, its order and one row more than is wanted", async () => {
+  const [request] = await rangeRequests("influxql", { deviceIds: ["' OR 1 = 1"] });
+  const form = new URLSearchParams(request?.body);
+  assert.equal(
+    form.get("q"),
+    `SELECT *::field FROM "telemetry" WHERE ("device_id"::tag = $d0)` +
+      ` AND time > '2026-11-18T11:00:00.123456789Z' AND time <= '2026-11-18T11:30:00.999999999Z'` +
+      ` GROUP BY "device_id" ORDER BY time ASC LIMIT 11`,
+  );
+  assert.deepEqual(JSON.parse(form.get("params") ?? ""), { d0: "' OR 1 = 1" });
+});
+
+Deno.test("A window in InfluxQL selects each metric by its type, with names that can't break out", async () => {
+  const keys = [["a", "float"], ['b"\\c', "string"], ["seq", "integer"], ["iox::x", "float"]];
+  const answer = JSON.stringify({
+    results: [{ series: [{ columns: ["fieldKey", "fieldType"], values: keys }] }],
+  });
+  const query = { resolutionSeconds: 60, order: "descending" } as const;
+  const [types, request] = await rangeRequests("influxql", query, [answer]);
+  assert.equal(new URLSearchParams(types?.body).get("q"), `SHOW FIELD KEYS FROM "telemetry"`);
+  const text = new URLSearchParams(request?.body).get("q") ?? "";
+  assert.ok(
+    text.startsWith(
+      `SELECT last("b\\"\\\\c"::string) AS "f0", mean("a"::float) AS "f1" FROM "telemetry" `,
+    ),
+    text,
+  );
+  assert.ok(
+    text.endsWith(`GROUP BY time(60s), "device_id" fill(none) ORDER BY time DESC LIMIT 11`),
+    text,
+  );
+});
+
+Deno.test("Field keys that are none are no answer, and none at all ask for nothing more", async () => {
+  const answers = [
+    '{"results":[{"series":[{"values":[["a"]]}]}]}',
+    '{"results":[{"series":[{"values":[["a","float) FROM x --"]]}]}]}',
+    '{"results":[{"series":[{"values":[null]}]}]}',
+    '{"results":[{"series":[null]}]}',
+    '{"results":[{"series":[{"values":"a"}]}]}',
+  ];
+  for (const answer of answers) {
+    await assert.rejects(
+      rangeRequests("influxql", { resolutionSeconds: 60 }, [answer]),
+      (error: unknown) => error instanceof SourceError && error.kind === "unavailable",
+      answer,
+    );
+  }
+  assert.equal((await rangeRequests("influxql", { resolutionSeconds: 60 })).length, 1);
+});
+
+for (const [language, maxDevices] of [["influxql", 1_000], ["flux", 200]] as const) {
+  Deno.test(`A range in ${language} is one query for few devices, as few as it takes for many, and none for no time`, async () => {
+    const deviceIds = Array.from({ length: 2 * maxDevices + 1 }, (_, n) => `dev-${n}`);
+    const few = { deviceIds: deviceIds.slice(0, maxDevices) };
+    assert.equal((await rangeRequests(language, few)).length, 1);
+    assert.equal((await rangeRequests(language, { deviceIds })).length, 3);
+    assert.equal((await rangeRequests(language, { until: range.after })).length, 0);
+  });
+}
+
+Deno.test("A range in Flux cuts each series before it is put together, from the side that is asked for", async () => {
+  const [ascending] = await rangeRequests("flux", {});
+  assert.match(
+    fluxOf(ascending),
+    /\|> limit\(n: 11\) \|> keep\(.*sort\(columns: \["_time"\], desc: false\) \|> limit\(n: 11\)$/,
+  );
+  const [descending] = await rangeRequests("flux", { order: "descending" });
+  assert.match(
+    fluxOf(descending),
+    /\|> tail\(n: 11\) \|> keep\(.*desc: true\) \|> limit\(n: 11\)$/,
+  );
+  const bounds =
+    "range(start: 2026-11-18T11:00:00.123456790Z, stop: 2026-11-18T11:30:01.000000000Z)";
+  assert.ok(fluxOf(ascending).includes(bounds));
+});

@@ -112,3 +112,60 @@ testReal("Measurement and tag may have any name", async () => {
   const { samples } = await read(options, ["a"]);
   assert.deepEqual({ ...samples.get("a")?.metrics }, { v: 1 });
 });
+
+testReal(
+  "A field that changed its type has the mean of its numbers and the last of its texts",
+  async () => {
+    await using server = await openInfluxd();
+    await server.createDatabase("telemetry_acme");
+    const now = Math.floor(Date.now() / 60_000) * 60;
+    // Types are kept for a shard, which spans a week.
+    const then = now - 21 * 86_400;
+    await server.write(
+      "telemetry_acme",
+      `telemetry,device_id=d a=4i,b="old",c=true,d=1 ${then}000000000`,
+    );
+    await server.write("telemetry_acme", `telemetry,device_id=d a=6i ${then + 1}000000000`);
+    await server.write(
+      "telemetry_acme",
+      `telemetry,device_id=d a=2.5,b=7,c="new",d="x" ${now - 60}000000000`,
+    );
+    const source = createInfluxqlSource(influxOptions({ url: server.url }));
+    const { samples } = await source.readRange({
+      tenantId: "acme",
+      deviceIds: ["d"],
+      after: new Date((then - 60) * 1_000).toISOString().replace("Z", "000000Z"),
+      until: new Date(now * 1_000).toISOString().replace("Z", "000000Z"),
+      maxSamples: 10,
+      order: "ascending",
+      resolutionSeconds: 60,
+      signal: new AbortController().signal,
+    });
+    assert.deepEqual(samples.get("d")?.map(({ metrics }) => ({ ...metrics })), [
+      { a: 5, b: "old", c: true, d: 1 },
+      { a: 2.5, b: 7, c: "new", d: "x" },
+    ]);
+  },
+);
+
+testReal("A device that wrote one instant under two sites has one sample of it", async () => {
+  await using server = await openInfluxd();
+  await server.createDatabase("telemetry_acme");
+  const second = Math.floor(Date.now() / 1_000) - 60;
+  await server.write(
+    "telemetry_acme",
+    `telemetry,device_id=d,site_id=a v=1 ${second}000000000\ntelemetry,device_id=d,site_id=b w=2 ${second}000000000`,
+  );
+  const source = createInfluxqlSource(influxOptions({ url: server.url }));
+  const { samples } = await source.readRange({
+    tenantId: "acme",
+    deviceIds: ["d"],
+    after: new Date((second - 60) * 1_000).toISOString().replace("Z", "000000Z"),
+    until: new Date().toISOString().replace("Z", "000000Z"),
+    maxSamples: 10,
+    order: "ascending",
+    resolutionSeconds: null,
+    signal: new AbortController().signal,
+  });
+  assert.deepEqual(samples.get("d")?.map(({ metrics }) => ({ ...metrics })), [{ v: 1, w: 2 }]);
+});

@@ -1,6 +1,7 @@
 // Holds the alert source to the wire's shape, on a real table; the policies have a test of their own.
 import assert from "node:assert/strict";
 import { createAlertSource } from "../../../src/sources/postgres/alert_table_source.ts";
+import type { AlertStatus } from "../../../src/sources/alert_source.ts";
 import { SourceError } from "../../../src/sources/source_error.ts";
 import type { TestPostgres } from "../../support/postgres.ts";
 import { forever, openPool, postgresSuite } from "./postgres_fixture.ts";
@@ -106,6 +107,28 @@ postgresSuite("Open alerts", {
     assert.deepEqual(await readOpen(server, tenant), []);
   },
 
+  async "Alerts of a status: open ones, all others, and both, newest first and limited"(server) {
+    const tenant = "status";
+    const at = (minute: number) => `2026-01-01T00:0${minute}:00Z`;
+    const open = await insert(server, { tenant, createdAt: at(1) });
+    const closed = await insert(server, { tenant, createdAt: at(2), status: "CLOSED" });
+    const left = await insert(server, { tenant, createdAt: at(3), closedAt: at(4) });
+    const newest = await insert(server, { tenant, createdAt: at(5) });
+    await insert(server, { tenant, createdAt: "-infinity", status: "CLOSED" });
+    await insert(server, { tenant: "status-b", createdAt: at(6) });
+    await using pool = openPool(server);
+    const source = createAlertSource(pool, { table: "fleet_alert" });
+    const read = async (status: AlertStatus, limit = 100) =>
+      (await source.readAlerts({ tenantId: tenant, status, limit, ...forever() }))
+        .map((alert) => alert.alert_id);
+    assert.deepEqual(await read("OPEN"), [newest, open]);
+    assert.deepEqual(await read("CLOSED"), [left, closed]);
+    assert.deepEqual(await read("ALL"), [newest, left, closed, open]);
+    assert.deepEqual(await read("ALL", 2), [newest, left]);
+    const opened = await source.readOpen({ tenantId: tenant, limit: 100, ...forever() });
+    assert.deepEqual(opened.map((alert) => alert.alert_id), [newest, open]);
+  },
+
   async "Tenants see their own alerts only"(server) {
     const mine = await insert(server, { tenant: "tenant-a" });
     const theirs = await insert(server, { tenant: "tenant-b" });
@@ -129,7 +152,7 @@ postgresSuite("Open alerts", {
     const odd = createAlertSource(pool, { table: `fleet_alert" WHERE true --` });
     await assert.rejects(
       odd.readOpen({ tenantId: "named", limit: 9, ...forever() }),
-      (error) => error instanceof SourceError && error.kind === "missing",
+      (error) => error instanceof SourceError && error.kind === "denied",
     );
     for (const table of ["", "a.b.c", "a.", "x".repeat(64), "a\0"]) {
       assert.throws(() => createAlertSource(pool, { table }), TypeError, table);

@@ -46,6 +46,7 @@ async function isEncrypted(
   await using pool = openPool(server, {
     url,
     role: "",
+    tables: [],
     ...(caCertificate === undefined ? {} : { caCertificate }),
   });
   const [rows] = await pool.readAsTenant("a", [

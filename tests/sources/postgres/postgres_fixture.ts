@@ -25,6 +25,7 @@ export function openPool(
     maxConnections: 4,
     role: "pulse_app",
     tenantSetting: "app.tenant_id",
+    tables: ["fleet_alert", "telemetry"],
     statementTimeoutMs: 5_000,
     connectTimeoutMs: 5_000,
     log: silentLog,

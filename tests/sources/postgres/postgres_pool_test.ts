@@ -105,7 +105,7 @@ postgresSuite("A read as a tenant", {
   },
 
   async "Stays the login when the role is empty"(server) {
-    await using pool = openPool(server, { role: "" });
+    await using pool = openPool(server, { role: "", tables: [] });
     const row = await one(pool, setting, "a");
     assert.deepEqual(row, {
       tenant: "a",
@@ -130,10 +130,10 @@ postgresSuite("A read as a tenant", {
 
   async "Says whose fault a failure is"(server) {
     const kinds: readonly (readonly [SourceErrorKind, string])[] = [
-      ["missing", "SELECT * FROM no_such_table"],
-      ["missing", "SELECT * FROM no_such_schema.t"],
+      ["denied", "SELECT * FROM no_such_table"],
+      ["denied", "SELECT * FROM no_such_schema.t"],
       ["denied", "SELECT * FROM pg_authid"],
-      ["rejected", "SELECT no_such_column FROM telemetry"],
+      ["denied", "SELECT no_such_column FROM telemetry"],
       ["rejected", "SELECT 1::int / 0"],
     ];
     await using pool = openPool(server);
@@ -238,6 +238,45 @@ postgresSuite("The pool on a real server", {
     );
     assert.deepEqual(rows.map((row) => row?.tenant), Array.from({ length: 12 }, (_, n) => `t${n}`));
     await server.execute("ALTER ROLE pulsewire CONNECTION LIMIT -1");
+  },
+
+  async "A server that gives one connection and no more is not asked for another with every read"(
+    server,
+  ) {
+    await using proxy = new WireProxy(server.port);
+    await server.execute("ALTER ROLE pulsewire CONNECTION LIMIT 1");
+    await using pool = openPool(server, { maxConnections: 4, url: proxy.through(server.appUrl) });
+    await one(pool, "SELECT 1");
+    const busy = async (n: number) => {
+      const row = await one(pool, `${setting}, pg_sleep(0.003)`, `t${n}`);
+      assert.equal(row?.tenant, `t${n}`);
+    };
+    for (let round = 0; round < 20; round++) {
+      await Promise.all(Array.from({ length: 10 }, (_, n) => busy(n)));
+    }
+    // One that works, three at once, and then one after 1/8, 1/4, 1/2 … s at the least.
+    assert.ok(proxy.connections <= 1 + 3 + 6, `${proxy.connections} connections for 200 reads`);
+    await server.execute("ALTER ROLE pulsewire CONNECTION LIMIT -1");
+    await until(async () => {
+      await Promise.all([1, 2, 3, 4].map(busy));
+      return pool.connectionCount === 4;
+    }, { what: "the rest of the connections" });
+  },
+
+  async "Reads that wait for a server without connections share an attempt"(server) {
+    await using proxy = new WireProxy(server.port);
+    await server.execute("ALTER ROLE pulsewire CONNECTION LIMIT 0");
+    await using pool = openPool(server, { maxConnections: 8, url: proxy.through(server.appUrl) });
+    const reads = Array.from({ length: 50 }, () =>
+      assert.rejects(
+        one(pool, "SELECT 1"),
+        (error) => isKind("unavailable")(error) && /no connection left \(53300\)/.test(`${error}`),
+      ));
+    await Promise.all(reads);
+    // The first read's own, and one for those that came after it had begun.
+    assert.equal(proxy.connections, 2);
+    await server.execute("ALTER ROLE pulsewire CONNECTION LIMIT -1");
+    await one(pool, "SELECT 1");
   },
 
   async "The server ends a statement that takes too long, and the connection stays good"(server) {

@@ -5,8 +5,10 @@ import {
   createTelemetryTableSource,
   type TelemetryTableOptions,
 } from "../../../src/sources/postgres/telemetry_table_source.ts";
+import { telemetryTableQueries } from "../../../src/sources/postgres/telemetry_table_queries.ts";
 import type { PostgresPool } from "../../../src/sources/postgres/postgres_pool.ts";
 import { openPostgres } from "../../support/postgres.ts";
+import { rangeSuite } from "../range_suite.ts";
 import { type TelemetryFixture, type TelemetryPoint, telemetrySuite } from "../telemetry_suite.ts";
 import { forever, openPool, postgresSuite } from "./postgres_fixture.ts";
 
@@ -60,6 +62,7 @@ async function openFixture(): Promise<TelemetryFixture> {
 }
 
 telemetrySuite("Telemetry from a table of PostgreSQL", openFixture);
+rangeSuite("Ranges and lists from a table of PostgreSQL", openFixture);
 
 postgresSuite("The telemetry table", {
   async "One device whose metrics are no object is unreadable, and the others are not hit"(server) {
@@ -82,6 +85,62 @@ postgresSuite("The telemetry table", {
       unreadable.get("list") ?? "",
       /a JSON object is expected, the stored value is an array/,
     );
+  },
+
+  async "A range leaves out the samples that are no objects, says so, and keeps the others"(
+    server,
+  ) {
+    await using pool = openPool(server);
+    for (const [second, metrics] of ["[1]", `{"a":1}`, `"x"`, `{"a":4}`].entries()) {
+      await server.execute(
+        `INSERT INTO telemetry
+         VALUES ('odd-range', 'd', NULL, timestamptz '2026-11-18T11:06:00Z' + $1::text::float8 * interval '1 s', $2::text::jsonb)`,
+        [String(second), metrics],
+      );
+    }
+    await server.execute(
+      "INSERT INTO telemetry VALUES ('odd-range', 'good', NULL, '2026-11-18T11:06:01Z', $1::text::jsonb)",
+      [`{"big":9007199254740993,"deep":{"x":[1]}}`],
+    );
+    for (const resolutionSeconds of [null, 60]) {
+      const { samples, unreadable } = await sourceOn(pool).readRange({
+        tenantId: "odd-range",
+        deviceIds: ["d", "good", "nul\0"],
+        after: "2026-11-18T11:00:00.000000000Z",
+        until: "2026-11-18T12:00:00.000000000Z",
+        maxSamples: 10,
+        order: "ascending",
+        resolutionSeconds,
+        ...forever(),
+      });
+      const values = samples.get("d")?.map(({ metrics }) => metrics.a);
+      assert.deepEqual(values, resolutionSeconds === null ? [1, 4] : [2.5]);
+      assert.deepEqual([...unreadable.keys()], ["d"]);
+      assert.match(unreadable.get("d") ?? "", /a JSON object is expected/);
+      const big = samples.get("good")?.[0]?.metrics;
+      const expected = resolutionSeconds === null ? "9007199254740993" : 9_007_199_254_740_992;
+      assert.deepEqual({ ...big }, { big: expected, deep: { x: [1] } });
+    }
+  },
+
+  async "A list of devices steps over their histories"(server) {
+    await server.execute(`
+      INSERT INTO telemetry
+        SELECT 'list', 'dev-' || d, 's', now() - n * interval '1 second', '{"a":1}'
+        FROM generate_series(1, 20) AS d, generate_series(1, 1000) AS n;
+      ANALYZE telemetry`);
+    await using pool = openPool(server);
+    const [rows] = await pool.readAsTenant("list", [{
+      text: `EXPLAIN (ANALYZE, FORMAT JSON) ${telemetryTableQueries("telemetry").devices}`,
+      parameters: ["list", "2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z", 100],
+    }], forever());
+    const plan = rows[0]?.["QUERY PLAN"] ?? "";
+    assert.doesNotMatch(plan, /"Node Type": "Seq Scan"/);
+    const scanned = [
+      ...plan.matchAll(/"Node Type": "Index (?:Only )?Scan".*?"Actual Rows": ([\d.]+)/gs),
+    ];
+    assert.ok(scanned.length >= 3);
+    assert.ok(scanned.every(([, rowsEach]) => Number(rowsEach) <= 1), plan);
   },
 
   async "Nested values are kept, to the last digit of their integers"(server) {

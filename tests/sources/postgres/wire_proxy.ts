@@ -9,6 +9,8 @@ export class WireProxy implements AsyncDisposable {
   readonly #connections = new Set<Deno.TcpConn>();
   readonly #work = new Set<Promise<void>>();
   mode: WireMode = "forward";
+  /** Connections that were accepted. */
+  connections = 0;
   /** Times that the client spoke after it had listened. */
   roundTrips = 0;
   #lastSpeaker: "client" | "server" = "server";
@@ -34,6 +36,7 @@ export class WireProxy implements AsyncDisposable {
 
   async #accept(): Promise<void> {
     for await (const client of this.#listener) {
+      this.connections++;
       const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#targetPort });
       this.#connections.add(client).add(server);
       this.#track(this.#pump(client, server, "client"));

@@ -1,0 +1,88 @@
+// Gathers the samples of each device out of rows in any order; it must give each instant once, and no more than asked for.
+import { instantOfNanos, nanosOf } from "../protocol/nano_instant.ts";
+import type { MetricValue, RangeQuery, RangeResult, Sample } from "./telemetry_source.ts";
+
+type RangeCollectorOptions = Pick<
+  RangeQuery,
+  "deviceIds" | "maxSamples" | "order" | "resolutionSeconds"
+>;
+
+const nanosPerSecond = 1_000_000_000n;
+
+export class RangeCollector {
+  readonly #options: RangeCollectorOptions;
+  readonly #wanted: ReadonlySet<string>;
+  readonly #samples = new Map<string, Sample[]>();
+  readonly #unreadable = new Map<string, string>();
+
+  constructor(options: RangeCollectorOptions) {
+    this.#options = options;
+    this.#wanted = new Set(options.deviceIds);
+  }
+
+  isWanted(deviceId: string): boolean {
+    return this.#wanted.has(deviceId);
+  }
+
+  add(deviceId: string, sample: Sample): void {
+    if (!this.isWanted(deviceId)) return;
+    const { resolutionSeconds } = this.#options;
+    if (resolutionSeconds !== null && isEmpty(sample.metrics)) return;
+    const timestamp = resolutionSeconds === null
+      ? sample.timestamp
+      : windowStart(sample.timestamp, resolutionSeconds);
+    const known = this.#samples.get(deviceId);
+    const stored = { timestamp, metrics: sample.metrics };
+    if (known === undefined) this.#samples.set(deviceId, [stored]);
+    else known.push(stored);
+  }
+
+  /** Notes that a row of the device could not be understood; the first reason stays. */
+  fail(deviceId: string, reason: string): void {
+    if (this.isWanted(deviceId) && !this.#unreadable.has(deviceId)) {
+      this.#unreadable.set(deviceId, reason);
+    }
+  }
+
+  result(): RangeResult {
+    const { maxSamples, order } = this.#options;
+    const samples = new Map<string, readonly Sample[]>();
+    const truncated = new Set<string>();
+    const sign = order === "ascending" ? 1 : -1;
+    for (const [deviceId, rows] of this.#samples) {
+      rows.sort((a, b) =>
+        a.timestamp === b.timestamp ? 0 : a.timestamp < b.timestamp ? -sign : sign
+      );
+      if (rows.length > maxSamples) truncated.add(deviceId);
+      const merged: Sample[] = [];
+      for (const row of rows) {
+        const last = merged.at(-1);
+        if (last?.timestamp === row.timestamp) merged[merged.length - 1] = merge(last, row);
+        else if (merged.push(row) > maxSamples) break;
+      }
+      samples.set(deviceId, merged.slice(0, maxSamples));
+    }
+    return { samples, truncated, unreadable: this.#unreadable };
+  }
+}
+
+/** A device that moved wrote one sample under two sites; where both know a metric, the first row's stays. */
+function merge(first: Sample, second: Sample): Sample {
+  const metrics = new Map<string, MetricValue>([
+    ...Object.entries(second.metrics),
+    ...Object.entries(first.metrics),
+  ]);
+  return { timestamp: first.timestamp, metrics: Object.fromEntries(metrics) };
+}
+
+/** The start of the window that the instant lies in; a database that cuts the first window says a later one. */
+function windowStart(instant: string, resolutionSeconds: number): string {
+  const length = BigInt(resolutionSeconds) * nanosPerSecond;
+  const nanos = nanosOf(instant);
+  return instantOfNanos(nanos - (((nanos % length) + length) % length));
+}
+
+function isEmpty(metrics: Sample["metrics"]): boolean {
+  for (const _ in metrics) return false;
+  return true;
+}

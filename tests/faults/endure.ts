@@ -1,0 +1,119 @@
+// Breaks a source under many tenants, looks at what the service does meanwhile, mends it and looks again; the same
+// demands for every fault.
+import assert from "node:assert/strict";
+import type { SourceError } from "../../src/sources/source_error.ts";
+import { pause, until } from "../support/until.ts";
+import type { FaultRig, SourceName } from "./fault_rig.ts";
+
+export interface Fault {
+  readonly source: SourceName;
+  readonly breaks: () => void | Promise<void>;
+  readonly mends: () => void | Promise<void>;
+  /** What the one line about it must say. */
+  readonly says: RegExp;
+}
+
+/** Where attempts are counted. */
+export interface AttemptCounter {
+  readonly attempts: number;
+  resetCounts(): void;
+}
+
+/** An outage is looked at for so long once it is known. */
+const OUTAGE_MS = 1_500;
+/** An answer that was under way when it became known is still one. */
+const UNDER_WAY_MS = 200;
+/** In that time, at half of 250, 500, 1,000 ms between them at the least, and one that was under way. */
+const MAX_PROBES = 5;
+/** Three failures in a row, with eight under way, each of which may try once more on a new connection. */
+const MAX_ATTEMPTS_TO_KNOW = 24;
+/** A machine that does many things besides. */
+const SLACK_MS = 2_500;
+
+export async function endure(
+  rig: FaultRig,
+  { fault, counter }: { readonly fault: Fault; readonly counter: AttemptCounter },
+): Promise<void> {
+  const { source } = fault;
+  const other: SourceName = source === "telemetry" ? "alerts" : "telemetry";
+  const start = performance.now();
+  await until(() => rig.everyoneHas(source, start) && rig.everyoneHas(other, start), {
+    withinMs: 10_000,
+    what: "pushes of both kinds to everybody",
+  });
+  const lines = rig.log.records.length;
+  let isMended = false;
+  const mend = async () => {
+    if (!isMended) await fault.mends();
+    isMended = true;
+  };
+  // The next fault is not to find this one.
+  await using _mended = { [Symbol.asyncDispose]: mend };
+  await fault.breaks();
+  counter.resetCounts();
+  const brokenAt = performance.now();
+  await until(() => rig.sources.state()[source].state === "degraded", {
+    withinMs: 10_000,
+    what: `${source} to be known as degraded`,
+  });
+  await pause(UNDER_WAY_MS);
+  const toKnow = counter.attempts;
+  counter.resetCounts();
+  const knownAt = performance.now();
+  await pause(OUTAGE_MS);
+  const probes = counter.attempts;
+  const now = performance.now();
+
+  assert.ok(toKnow <= MAX_ATTEMPTS_TO_KNOW, `${toKnow} attempts before it was known`);
+  assert.ok(probes <= MAX_PROBES, `${probes} attempts in an outage of ${OUTAGE_MS} ms`);
+  assert.deepEqual(rig.pushesOf(source, knownAt), [], "pushes of a source that is down");
+  assert.equal(rig.sources.state()[other].state, "ok");
+  const gap = rig.longestGap(other, { from: brokenAt, to: now });
+  assert.ok(gap < 2 * rig.pollMs + 500, `${other} was not pushed for ${gap} ms`);
+
+  await mend();
+  await recovers(rig, source);
+  const mendedAt = performance.now();
+  await until(() => rig.everyoneHas(source, mendedAt) && rig.everyoneHas(other, mendedAt), {
+    withinMs: 2 * rig.pollMs + SLACK_MS,
+    what: "pushes of both kinds to everybody once more",
+  });
+  checkLines(rig, { from: lines, fault });
+  rig.checkHonest();
+}
+
+/** Within one retry delay: the one that runs, or the one after an attempt that began too early. */
+async function recovers(rig: FaultRig, source: SourceName): Promise<void> {
+  for (let delay = 0; delay < 2; delay++) {
+    const { retryAt } = rig.sources.state()[source];
+    if (retryAt === null) return;
+    await until(() => rig.sources.state()[source].retryAt !== retryAt, {
+      withinMs: Math.max(0, retryAt - Date.now()) + rig.pollMs + SLACK_MS,
+      what: `the next attempt at ${source}`,
+    });
+  }
+  assert.equal(rig.sources.state()[source].state, "ok", "not well after one retry delay");
+}
+
+function checkLines(
+  rig: FaultRig,
+  { from, fault: { source, says } }: { readonly from: number; readonly fault: Fault },
+): void {
+  const lines = rig.linesSince(from);
+  const told = lines.filter(({ event }) => event === "source_degraded");
+  // Connections that are lost first and a login that is refused then are two things to know.
+  const kinds = told.map(({ fields }) => (fields.error as SourceError).kind);
+  assert.equal(new Set(kinds).size, kinds.length, `told more than once: ${kinds}`);
+  assert.ok(told.every(({ fields }) => fields.source === source));
+  assert.match(messagesOf(told.at(-1)?.fields.error), says);
+  assert.equal(lines.filter(({ event }) => event === "source_recovered").length, 1);
+  const rest = lines.filter(({ event }) =>
+    event !== "source_degraded" && event !== "source_recovered"
+  );
+  // Until the breaker knows that everybody is hit, each of eight reads under way may speak for its tenant, and take it back.
+  assert.ok(rest.length <= 16, `${rest.length} more lines: ${JSON.stringify(rest.slice(0, 8))}`);
+}
+
+function messagesOf(error: unknown): string {
+  return error instanceof Error ? `${error.message} ${messagesOf(error.cause)}` : "";
+}

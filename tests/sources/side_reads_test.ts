@@ -1,0 +1,132 @@
+// Questions beside the ticks: they wait in line, leave half of the places free, and end with whoever asked.
+import assert from "node:assert/strict";
+import { SideReads, type SideReadsOptions } from "../../src/sources/side_reads.ts";
+import { SourceGuard } from "../../src/sources/source_guard.ts";
+import type { TelemetrySource } from "../../src/sources/telemetry_source.ts";
+import { fakeClock } from "../support/fake_clock.ts";
+import { fakeSources } from "../support/fake_sources.ts";
+import { memoryLog } from "../support/memory_log.ts";
+
+const MAX_READS = 4;
+
+/** Side reads and ticks behind one guard, on a source whose histories hang until they are let go. */
+function fixture(options: Partial<SideReadsOptions> = {}) {
+  const [clock, log, sources] = [fakeClock(), memoryLog(), fakeSources()];
+  const guard = new SourceGuard({
+    name: "telemetry",
+    maxReads: MAX_READS,
+    timeoutMs: 10_000,
+    retryBaseMs: 1_000,
+    retryMaxMs: 30_000,
+    clock,
+    log,
+  });
+  const telemetry: TelemetrySource = {
+    readLatest: (query) =>
+      guard.run(query.signal, (signal) => sources.telemetry.readLatest({ ...query, signal })),
+    readRange: (query) =>
+      guard.run(query.signal, (signal) => sources.telemetry.readRange({ ...query, signal })),
+    listDevices: (query) =>
+      guard.run(query.signal, (signal) => sources.telemetry.listDevices({ ...query, signal })),
+  };
+  const held = Promise.withResolvers<void>();
+  sources.historyFault = (signal) =>
+    new Promise<never>((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+      held.promise.then(() => resolve(undefined as never));
+    });
+  const life = new AbortController();
+  const reads = new SideReads({
+    sources: { ...sources, telemetry },
+    maxReads: MAX_READS,
+    lookbackMs: 3_600_000,
+    futureMs: 60_000,
+    clock,
+    log,
+    signal: life.signal,
+    ...options,
+  });
+  const ask = (tenantId: string, signal = new AbortController().signal) =>
+    reads.devices({ tenantId, limit: 1, signal });
+  return { reads, ask, sources, telemetry, guard, life, log, letGo: () => held.resolve() };
+}
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+}
+
+Deno.test("A flood of questions leaves half of the places to ticks, which are read at once", async () => {
+  const { ask, sources, telemetry, guard, letGo } = fixture();
+  const flood = Array.from({ length: 200 }, (_, n) => ask(`tenant-${n % 20}`));
+  await settle();
+  assert.equal(guard.reading, MAX_READS / 2);
+  assert.equal(sources.historyReads.length, MAX_READS / 2);
+  for (let tick = 0; tick < 10; tick++) {
+    const { signal } = new AbortController();
+    await telemetry.readLatest({ tenantId: "acme", deviceIds: ["dev-1"], signal });
+  }
+  assert.equal(sources.telemetryReads.length, 10);
+  assert.equal(sources.historyReads.length, MAX_READS / 2);
+  letGo();
+  assert.ok((await Promise.all(flood)).every(({ ok }) => ok));
+  assert.equal(sources.historyReads.length, 200);
+  assert.equal(guard.reading, 0);
+});
+
+Deno.test("One tenant may not take the whole line, and nobody waits in one without end", async () => {
+  const { ask, letGo } = fixture();
+  const greedy = Array.from({ length: 40 }, () => ask("greedy"));
+  const other = ask("other");
+  const refusals = (await Promise.all(greedy.slice(32))).map((answer) => !answer.ok && answer);
+  for (const refusal of refusals) {
+    assert.deepEqual(refusal, { ok: false, refusal: "busy", retryAfterMs: 1_000 });
+  }
+  const crowd = Array.from({ length: 400 }, (_, n) => ask(`tenant-${n}`));
+  const last = await crowd.at(-1);
+  assert.equal(last?.ok, false);
+  letGo();
+  assert.equal((await other).ok, true);
+  const served = (await Promise.all(crowd)).filter(({ ok }) => ok).length;
+  // 256 wait; of those 30 are the greedy one's and one the other's.
+  assert.equal(served, 256 - 31);
+  assert.equal((await ask("greedy")).ok, true);
+});
+
+Deno.test("Who leaves while waiting is never read for, and gives the place in line back", async () => {
+  const { ask, sources, letGo } = fixture();
+  const first = [ask("a"), ask("b")];
+  const controller = new AbortController();
+  const reason = new Error("Gone");
+  const leaving = ask("c", controller.signal);
+  const last = ask("d");
+  await settle();
+  controller.abort(reason);
+  await assert.rejects(leaving, (error: unknown) => error === reason);
+  letGo();
+  assert.ok((await Promise.all([...first, last])).every(({ ok }) => ok));
+  const tenants = sources.historyReads.map(({ tenantId }) => tenantId);
+  assert.deepEqual(tenants, ["a", "b", "d"]);
+  await assert.rejects(ask("e", AbortSignal.abort(reason)), (error: unknown) => error === reason);
+  assert.equal(sources.historyReads.length, 3);
+});
+
+Deno.test("What is under way ends with the process, and nothing begins after it", async () => {
+  const { ask, life, guard } = fixture();
+  const asked = [ask("a"), ask("b"), ask("c")];
+  await settle();
+  const reason = new Error("Going away");
+  life.abort(reason);
+  for (const one of asked) await assert.rejects(one, (error: unknown) => error === reason);
+  await assert.rejects(ask("d"), (error: unknown) => error === reason);
+  await settle();
+  assert.equal(guard.reading, 0);
+});
+
+Deno.test("A source with a single place lets questions have it, one at a time", async () => {
+  const { ask, sources, letGo } = fixture({ maxReads: 1 });
+  const asked = [ask("a"), ask("b")];
+  await settle();
+  assert.equal(sources.historyReads.length, 1);
+  letGo();
+  assert.ok((await Promise.all(asked)).every(({ ok }) => ok));
+});
