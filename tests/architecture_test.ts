@@ -16,7 +16,13 @@ const COMPOSITION = [
 ];
 
 /** What everybody may import; these themselves import only what they are listed with below. */
-const COMMON = ["src/protocol/", "src/observe/", "src/errors.ts", "src/clock.ts"];
+const COMMON = [
+  "src/protocol/",
+  "src/observe/",
+  "src/errors.ts",
+  "src/clock.ts",
+  "src/version.ts",
+];
 
 /** What each room may import beside itself and the common ground. `type` is for types only. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -26,6 +32,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/sockets/": [],
   "src/connections/": [
     "type src/auth/scope.ts",
+    // A token is renewed over the socket that it opened: a session is handed a verifier, and tells what its refusal means.
+    "type src/auth/verifier.ts",
+    "src/auth/auth_error.ts",
     "src/limits/",
     "type src/sockets/socket.ts",
     "type src/feed/seam.ts",
@@ -43,17 +52,22 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** The common ground knows no room. */
 const COMMON_MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  "src/protocol/": ["src/errors.ts"],
+  // An error names the limit that was crossed; what it is and who counts it stays outside.
+  "src/protocol/": ["src/errors.ts", "type src/limits/limits.ts"],
   "src/observe/": [],
   "src/errors.ts": [],
   "src/clock.ts": [],
-  "src/config.ts": ["src/observe/log.ts"],
+  "src/version.ts": ["deno.json"],
+  // Every limit is a setting, and stands once.
+  "src/config.ts": ["src/limits/limits.ts", "src/observe/log.ts"],
 };
 
 /** The only places that may know a package. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   jose: ["src/auth/", "src/demo/demo_token.ts"],
   hono: ["src/http/"],
+  ws: ["src/sockets/"],
+  "@hono/node-server": ["src/sockets/"],
   zod: ["src/config.ts", "src/protocol/"],
   postgres: ["src/sources/postgres/"],
   "@influxdata/influxdb-client": ["src/sources/influx/"],
@@ -99,6 +113,18 @@ Deno.test("The rule names what it exists to keep apart", () => {
     ["src/connections/x.ts", 'import type { Alert } from "../sources/alert_source.ts";'],
     ["src/connections/x.ts", 'import { TenantFeed } from "../feed/tenant_feed.ts";'],
     ["src/connections/x.ts", 'import { Verifier } from "../auth/verifier.ts";'],
+    ["src/connections/x.ts", 'import { createVerifier } from "../auth/verifier.ts";'],
+    ["src/connections/x.ts", 'import type { Tickets } from "../auth/tickets.ts";'],
+    ["src/connections/x.ts", 'import { serveWs } from "../sockets/ws_engine.ts";'],
+    ["src/limits/x.ts", 'import { scopeOf } from "../auth/scope.ts";'],
+    ["src/limits/x.ts", 'import { readConfig } from "../config.ts";'],
+    ["src/limits/x.ts", 'import type { Connection } from "../connections/connection.ts";'],
+    ["src/auth/x.ts", 'import type { Seats } from "../limits/seats.ts";'],
+    ["src/sockets/x.ts", 'import { LIMITS } from "../limits/limits.ts";'],
+    ["src/sources/x.ts", 'import type { LimitLedger } from "../limits/limits.ts";'],
+    ["src/protocol/x.ts", 'import { LIMITS } from "../limits/limits.ts";'],
+    ["src/http/x.ts", 'import { WebSocketServer } from "ws";'],
+    ["src/connections/x.ts", 'import manifest from "../../deno.json" with { type: "json" };'],
     ["src/feed/x.ts", 'import type { Socket } from "../sockets/socket.ts";'],
     ["src/feed/x.ts", 'import type { Connection } from "../connections/connection.ts";'],
     ["src/feed/x.ts", 'import { PostgresPool } from "../sources/postgres/postgres_pool.ts";'],
@@ -137,8 +163,8 @@ Deno.test("Only the settings read the environment", () => {
 Deno.test("No file of src has a name that says nothing, and each begins by saying what it is for", () => {
   for (const [path, text] of sources) {
     assert.doesNotMatch(path, /(^|\/)(index|mod|utils?|helpers?|types?|common|misc)\.ts$/);
-    assert.match(path, /\/[a-z0-9_]+\.ts$/);
-    assert.match(text, /^\/\/ [A-Z].{20,}/, `${path} does not begin with a comment`);
+    assert.match(path, /\/[a-z0-9_]+(\.d)?\.ts$/);
+    assert.match(text, /^\/\/ [A-Z`].{20,}/, `${path} does not begin with a comment`);
     assert.doesNotMatch(text, /^export default /m, `${path} has a default export`);
   }
 });

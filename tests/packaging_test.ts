@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { readConfig, SETTING_NAMES } from "../src/config.ts";
 import { CLOSINGS, MESSAGE_ERRORS } from "../src/errors.ts";
+import { LIMITS } from "../src/limits/limits.ts";
+import { FEATURES } from "../src/protocol/client_messages.ts";
 import { importsOf, readSources } from "./support/read_imports.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -56,7 +58,7 @@ Deno.test("README's table shows the defaults that hold", () => {
   assert.ok(shown.length > 15, `only ${shown.length} defaults were found`);
   assert.deepEqual(configOf({ ...required, ...Object.fromEntries(shown) }), configOf(required));
   const hidden = Object.entries(configOf(required)).filter(([name, value]) =>
-    !(name in required) && value !== "" && !shown.some(([known]) => known === name)
+    !(name in required) && String(value) !== "" && !shown.some(([known]) => known === name)
   );
   assert.deepEqual(hidden, []);
 });
@@ -80,7 +82,11 @@ Deno.test("The service has the same permissions however it is started, and never
   assert.ok(!permissions.includes("--allow-all"));
   assert.deepEqual(permissionsOf(dev.split(" ")), permissions);
   assert.deepEqual(permissionsOf(compile.split(" ")), permissions);
-  assert.deepEqual(permissionsOf(JSON.parse(entrypoint)), permissions);
+  // The image has no such program: naming it would only make the runtime complain at every start.
+  assert.deepEqual(
+    [...permissionsOf(JSON.parse(entrypoint)), "--allow-run=getconf"],
+    permissions,
+  );
 });
 
 Deno.test("The service may read every setting, and no other variable", () => {
@@ -121,6 +127,7 @@ Deno.test("The image is built in two stages, runs as nobody, is checked and gets
   const probe = JSON.parse(check.slice(check.indexOf("["))) as readonly string[];
   assert.equal(probe[0], "deno");
   assert.match(probe.at(-1) ?? "", /\/livez/);
+  assert.match(probe.at(-1) ?? "", /TLS_CERT_FILE/, "it must ask over TLS where that is set");
   const [entrypoint = ""] = instruction("ENTRYPOINT");
   assert.equal(JSON.parse(entrypoint)[0], "deno");
 });
@@ -218,9 +225,42 @@ Deno.test("The protocol's tables name every error code and every close code", ()
     [...text.matchAll(/^\| `?([a-z_0-9]+)`?\s*\|/gm)].map(([, cell]) => cell).sort();
   assert.deepEqual(firstCells(section("Errors")), Object.keys(MESSAGE_ERRORS).sort());
   const codes = Object.values(CLOSINGS).map(({ closeCode }) => closeCode).filter((code) =>
-    code !== null && code !== CLOSINGS.keys_unavailable.closeCode
+    code !== null
   );
   assert.deepEqual(firstCells(section("Closing")), [...new Set(codes.map(String))].sort());
+});
+
+Deno.test("The protocol's tables name every limit with its setting and its value, and every feature", () => {
+  const protocol = read("docs/PROTOCOL.md");
+  const rows = [...protocol.matchAll(/^\| `([a-z_]+)`\s*\| `([A-Z_]+)`\s*\| (\d+)\s*\|/gm)].map(
+    ([, limit, setting, value]) => ({ limit, setting, value: Number(value) }),
+  );
+  const limits = Object.entries(LIMITS).map(([limit, { setting, fallback }]) => ({
+    limit,
+    setting,
+    value: fallback,
+  }));
+  assert.deepEqual(rows, limits);
+  for (const feature of FEATURES) assert.match(protocol, new RegExp(`^\\| \`${feature}\``, "m"));
+});
+
+Deno.test("README's table of events names what the service logs, each at its level", async () => {
+  const sources = new Map(await readSources(join(root, "src"), { root }));
+  const logged = new Map<string, string>();
+  for (const [path, text] of sources) {
+    if (path.startsWith("src/demo/")) continue;
+    const calls = /\blog\??\.(debug|info|warning|error)\(\s*"([a-z_]+)"/g;
+    for (const [, level = "", event = ""] of text.matchAll(calls)) logged.set(event, level);
+    // What an engine or the handshake finds wrong with itself is an error by the name that it gives it.
+    for (const [, event = ""] of text.matchAll(/\bfailed\(\s*"([a-z_]+)"/g)) {
+      logged.set(event, "error");
+    }
+  }
+  const rows = [...readme.matchAll(/^\| `([a-z_]+)`\s*\| (debug|info|warning|error)\s*\|/gm)];
+  assert.deepEqual(
+    Object.fromEntries(rows.map(([, event, level]) => [event, level])),
+    Object.fromEntries([...logged].toSorted()),
+  );
 });
 
 Deno.test("Links between the documents lead to files that exist", () => {
@@ -230,6 +270,7 @@ Deno.test("Links between the documents lead to files that exist", () => {
     "CHANGELOG.md",
     "docs/PROTOCOL.md",
     "docs/ARCHITECTURE.md",
+    "docs/SECURITY.md",
   ];
   for (const document of documents) {
     for (const [, target = ""] of read(document).matchAll(/\]\(([^)]+)\)/g)) {

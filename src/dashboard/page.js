@@ -19,6 +19,7 @@ const TICK_MS = 250;
 /** A browser's clock that is off by less is taken as right: that is as well as it can be known. */
 const SKEW_MS = 3_000;
 const DEMO_RETRY_MS = 3_000;
+const EXPIRY_NOTICE_MS = 60_000;
 
 const cards = new DeviceCards();
 const alerts = new AlertList();
@@ -60,10 +61,36 @@ function open({ token, devices }) {
 function receive(message) {
   if (message.type === "telemetry") cards.receive(message.device_id, message.data);
   if (message.type === "alerts") alerts.receive(message.alerts);
-  if (message.type === "error") {
-    byId("notice").textContent = message.message;
-    byId("notice").hidden = false;
+  if (message.type === "error") notify(message.message);
+  if (message.type === "token_expiring") prolong(message.expires_at);
+  // Who comes within the token's last minute is not told of it again.
+  if (message.type === "hello" && leftMs(message.token_expires_at) < EXPIRY_NOTICE_MS) {
+    prolong(message.token_expires_at);
   }
+}
+
+function leftMs(instant) {
+  return Date.parse(instant) - (Date.now() + skewMs);
+}
+
+function notify(text) {
+  byId("notice").textContent = text;
+  byId("notice").hidden = false;
+}
+
+/** Renews the token over the socket; a page that has no other token says so while there is time. */
+async function prolong(expiresAt) {
+  if (demo === null) {
+    const time = new Date(expiresAt).toLocaleTimeString();
+    notify(`The access token ends at ${time}. Choose Change to go on with another one.`);
+    return;
+  }
+  const { tenant_id: tenantId } = current;
+  demo = (await fetchDemo()) ?? demo;
+  const fresh = demo.find(({ tenant_id: id }) => id === tenantId);
+  if (fresh === undefined || current.tenant_id !== tenantId) return;
+  current = fresh;
+  link.renew(fresh.token);
 }
 
 function enter(next) {

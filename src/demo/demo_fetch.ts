@@ -2,7 +2,7 @@
 import { signDemoToken } from "./demo_token.ts";
 import type { FleetTenant } from "./fleet.ts";
 
-type Fetch = (request: Request) => Response | Promise<Response>;
+type Fetch = (request: Request, address: string) => Response | Promise<Response>;
 
 export interface DemoFetchOptions {
   readonly fleet: readonly FleetTenant[];
@@ -19,9 +19,9 @@ const HEADERS = {
 } as const;
 
 export function demoFetch(fetch: Fetch, { fleet, secret }: DemoFetchOptions): Fetch {
-  return async (request) => {
+  return async (request, address) => {
     const url = new URL(request.url);
-    if (url.pathname !== "/demo.json") return await fetch(request);
+    if (url.pathname !== "/demo.json") return await fetch(request, address);
     if (!LOOPBACK_HOSTS.has(url.hostname)) {
       return refuse(403, "The demo gives tokens to this machine only\n");
     }

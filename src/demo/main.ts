@@ -4,6 +4,7 @@ import { createApp } from "../app.ts";
 import { systemClock as clock } from "../clock.ts";
 import { type Config, ConfigError, readConfig } from "../config.ts";
 import { leaveOnSignal } from "../leave_on_signal.ts";
+import { ListenError } from "../sockets/listen_error.ts";
 import { guardProcess } from "../observe/guard_process.ts";
 import { createLog } from "../observe/log.ts";
 import { serve, type Serving } from "../serve.ts";
@@ -18,7 +19,6 @@ import { SimulatedTenant } from "./simulated_tenant.ts";
 
 /** What a person may choose; everything else is the demo's own. */
 const CHOICES: ReadonlySet<string> = new Set(["HOST", "PORT", "LOG_LEVEL", "WS_POLL_SECONDS"]);
-const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
 
 const secret = crypto.getRandomValues(new Uint8Array(32)).toHex();
 const startedAt = clock.now();
@@ -28,6 +28,9 @@ function configOf(databaseUrl: string): Config {
     TELEMETRY_SOURCE: "postgres",
     DATABASE_URL: databaseUrl,
     JWT_SECRET: secret,
+    // For the pages of one machine; so many descriptors are there on any.
+    MAX_CONNECTIONS: "500",
+    DRAIN_SECONDS: "2",
   };
   const defaults: Readonly<Record<string, string>> = {
     WS_POLL_SECONDS: "1",
@@ -57,32 +60,36 @@ async function start(): Promise<void> {
 
   const app = createApp(config, { sources: openSources(config, { clock, log }), clock, log });
   const fetch = demoFetch(app.fetch, { fleet: FLEET, secret });
-  // On this machine only, what the engine can't defend against is nobody's worry.
-  const startLog = LOOPBACK.has(config.HOST) ? { ...log, warning: () => {} } : log;
-  const listen = (port: number) =>
-    serve(app, { config: { ...config, PORT: port }, log: startLog, fetch });
-  let serving: Serving;
-  try {
-    serving = listen(config.PORT);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    if (Deno.env.get("PORT")) {
-      console.error(`Cannot listen on port ${config.PORT}: it is in use; set PORT to another one`);
-      Deno.exit(1);
-    }
-    console.log(`Port ${config.PORT} is in use, so a free one is taken`);
-    serving = listen(0);
-  }
-  leaveOnSignal(serving, {
+  const listening = () =>
+    listen((port) => serve(app, { config: { ...config, PORT: port }, log, fetch }), config);
+  const { engine } = await leaveOnSignal(listening, {
     log,
     leave: async () => {
       await writer[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     },
   });
+  const { hostname, port } = engine;
   console.log(`Ready after ${((clock.now() - startedAt) / 1_000).toFixed(1)} s`);
-  const { hostname, port } = serving.engine;
   console.log(await invitation({ hostname, port, fleet: FLEET, secret }));
+}
+
+/** Listens where it is told to; a port that nobody chose may be another one. */
+async function listen(
+  serveOn: (port: number) => Promise<Serving>,
+  { PORT: port }: Config,
+): Promise<Serving> {
+  try {
+    return await serveOn(port);
+  } catch (error) {
+    if (!(error instanceof ListenError && error.isInUse)) throw error;
+    if (Deno.env.get("PORT")) {
+      console.error(`Cannot listen on port ${port}: it is in use; set PORT to another one`);
+      Deno.exit(1);
+    }
+    console.log(`Port ${port} is in use, so a free one is taken`);
+    return await serveOn(0);
+  }
 }
 
 try {

@@ -1,9 +1,9 @@
 // The page's files as the routes serve them: complete, under a policy that they keep, and nothing beside them.
 import assert from "node:assert/strict";
 import { describeMetric, formatValue, orderMetrics } from "../../src/dashboard/page_metric.js";
-import { routes } from "../../src/http/routes.ts";
+import { testRoutes } from "../http/routes_fixture.ts";
 
-const fetchPage = (path: string) => Promise.resolve(routes()(new Request(`http://host${path}`)));
+const fetchPage = testRoutes();
 
 Deno.test("every file that the page refers to is served with its type and the policy", async () => {
   const waiting = ["/"];
