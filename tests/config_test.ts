@@ -87,6 +87,9 @@ Deno.test("Every setting but the addresses and the key has a default", () => {
     MAX_REFUSED_SOCKETS: 64,
     SOCKET_HIGH_WATER_BYTES: 262_144,
     MAX_READS: 8,
+    MAX_REQUESTS_PER_SECOND: 50,
+    MAX_HISTORY_SECONDS: 90_000,
+    MAX_HISTORY_SAMPLES: 10_000,
     LOG_LEVEL: "info",
   });
 });

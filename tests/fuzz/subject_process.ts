@@ -111,9 +111,13 @@ export class SubjectProcess implements AsyncDisposable {
   }
 
   async #list(folder: string, flags: readonly string[] = []): Promise<readonly string[]> {
-    const command = new Deno.Command("ls", { args: [...flags, `/proc/${this.pid}/${folder}`] });
-    const { success, stdout } = await command.output();
-    if (!success) throw new Error(`Cannot look into process ${this.pid}: it has ended`);
+    const command = new Deno.Command("ls", {
+      args: [...flags, `/proc/${this.pid}/${folder}`],
+      stderr: "null",
+    });
+    const { code, stdout } = await command.output();
+    // 1 means that a descriptor was closed while it was looked at.
+    if (code > 1) throw new Error(`Cannot look into process ${this.pid}: it has ended`);
     return new TextDecoder().decode(stdout).trim().split("\n");
   }
 

@@ -238,9 +238,11 @@ for (const WS_ENGINE of ["ws", "deno"]) {
     const exp = Math.ceil(Date.now() / 1_000) + 1;
     await using warned = await service.connect({ exp });
     await using core = await service.connect({ exp });
-    // The warning was due before anybody could ask for it; what `hello` says is enough to renew in time.
     const { token_expires_at } = await warned.ask({ action: "hello", features: ["notices"] });
     assert.equal(Date.parse(token_expires_at), exp * 1_000);
+    // The warning was due before anybody could ask for it, so that it follows at once.
+    const warning = await warned.next(({ type }) => type === "token_expiring");
+    assert.equal(warning.expires_at, token_expires_at);
     const token = await signToken();
     const { type, expires_at } = await warned.ask({ action: "auth", token });
     assert.equal(type, "authenticated");

@@ -43,7 +43,7 @@ export function fluxWindowsQuery(options: FluxWindowsOptions): string {
   const windows = (aggregate: "mean" | "last") =>
     `aggregateWindow(every: ${resolutionSeconds}s, fn: ${aggregate}, createEmpty: false, timeSrc: "_start")`;
   // A device that moved has a series for each site, but one mean.
-  const together = `limit(n: 1000000)`;
+  const together = `group(columns: ["_field", ${literal(deviceTag)}])`;
   const kept = metadataKeys.map((key) => `filter(fn: (r) => r._field != ${literal(key)})`);
   const isNumber = "types.isNumeric(v: r._value)";
   const means = [
