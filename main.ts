@@ -1,8 +1,9 @@
 // The service's entry: settings, app, serve, signals, drain. No logic.
 import { createApp } from "./src/app.ts";
 import { systemClock as clock } from "./src/clock.ts";
-import { ConfigError, readConfig } from "./src/config.ts";
+import { ConfigError, limitsOf, readConfig } from "./src/config.ts";
 import { ListenError } from "./src/sockets/listen_error.ts";
+import { LimitLedger } from "./src/limits/limits.ts";
 import { leaveOnSignal } from "./src/leave_on_signal.ts";
 import { guardProcess } from "./src/observe/guard_process.ts";
 import { createLog } from "./src/observe/log.ts";
@@ -15,7 +16,9 @@ try {
     level: config.LOG_LEVEL,
     format: Deno.stdout.isTerminal() ? "text" : "json",
   });
-  const app = createApp(config, { sources: openSources(config, { clock, log }), clock, log });
+  const ledger = new LimitLedger(limitsOf(config));
+  const sources = openSources(config, { clock, log, crowded: () => ledger.crossed("reads") });
+  const app = createApp(config, { sources, clock, log, ledger });
   guardProcess({ log });
   await leaveOnSignal(() => serve(app, { config, log }), { log });
 } catch (error) {

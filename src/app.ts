@@ -26,6 +26,8 @@ export interface AppDeps {
   readonly sources: Sources;
   readonly clock: Clock;
   readonly log: Log;
+  /** Shared with whoever else counts crossings. */
+  readonly ledger?: LimitLedger;
   readonly random?: () => number;
 }
 
@@ -57,10 +59,10 @@ const MAX_COUNTED_TENANTS = 10_000;
 const REQUEST_BURST_SECONDS = 2;
 
 export function createApp(config: Config, deps: AppDeps): App {
-  const { sources, clock, log, random = Math.random } = deps;
+  const { sources, clock, log, ledger = new LimitLedger(limitsOf(config)), random = Math.random } =
+    deps;
   const pollIntervalMs = config.WS_POLL_SECONDS * 1_000;
   const stopped = new AbortController();
-  const ledger = new LimitLedger(limitsOf(config));
   const seats = new Seats(ledger);
   const feeds = new FeedRegistry({
     telemetry: sources.telemetry,

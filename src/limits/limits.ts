@@ -30,7 +30,7 @@ export const LIMITS = {
     fallback: 50,
     min: 1,
     max: 100_000,
-    reason: "A page that follows 500 devices one by one is served at once, a loop is not",
+    reason: "A page that follows hundreds of devices one by one is served at once, a loop is not",
     sentence: "More than {value} messages a second",
   },
   subscriptions: {

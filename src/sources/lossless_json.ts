@@ -5,7 +5,7 @@ const unsafeDigits = 16;
 const integerLiteral = /^-?\d+$/;
 
 /**
- * Like `JSON.parse`, but integers beyond ±(2^53 − 1) become decimal strings, and so do numbers that no double can hold.
+ * Like `JSON.parse`, but integers beyond ±(2^53 − 1) become decimal strings.
  * Throws SyntaxError.
  */
 export function parseLossless(text: string): unknown {

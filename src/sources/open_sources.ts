@@ -26,6 +26,8 @@ export interface Sources extends AsyncDisposable {
 export interface SourceDeps {
   readonly clock: Clock;
   readonly log: Log;
+  /** Told of each read that must wait because MAX_READS are under way. */
+  readonly crowded?: () => void;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -43,6 +45,7 @@ export function openSources(config: Config, deps: SourceDeps): Sources {
       retryMaxMs: RETRY_MAX_MS,
       clock,
       log,
+      crowded: () => deps.crowded?.(),
     });
   const telemetry = { guard: guard("telemetry"), ...openTelemetry(config, deps) };
   const alerts = { guard: guard("alerts"), ...openAlerts(config, deps) };

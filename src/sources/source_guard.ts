@@ -18,6 +18,8 @@ export interface SourceGuardOptions {
   readonly retryMaxMs: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told of each read that must wait for its turn. */
+  readonly crowded?: () => void;
   /** A number in [0, 1) that spreads the retry delays. */
   readonly random?: () => number;
 }
@@ -110,6 +112,7 @@ export class SourceGuard {
       this.#reading++;
       return;
     }
+    this.#options.crowded?.();
     await new Promise<void>((resolve, reject) => {
       const turn = () => {
         signal.removeEventListener("abort", leave);

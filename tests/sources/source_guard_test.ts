@@ -26,6 +26,18 @@ Deno.test("No more reads than allowed are under way at once, and the others foll
   assert.equal(calls(), 5);
 });
 
+Deno.test("Each read that must wait for a place is told, and those that need not are not", async () => {
+  let crowded = 0;
+  const { ask } = guardFixture({ maxReads: 2, crowded: () => void crowded++ });
+  const gate = Promise.withResolvers<void>();
+  const reads = Array.from({ length: 5 }, () => ask(() => gate.promise));
+  await settled();
+  assert.equal(crowded, 3);
+  gate.resolve();
+  await Promise.all(reads);
+  assert.equal(crowded, 3);
+});
+
 Deno.test("A failed read gives its place to the next", async () => {
   const { ask, fail } = guardFixture({ maxReads: 1 });
   const failed = fail("missing");
