@@ -150,7 +150,6 @@ const Settings = z.object({
   READ_TIMEOUT_SECONDS: number({ fallback: 10, min: 0.1, max: 600, unit: "seconds" }),
   SLOW_CLIENT_SECONDS: number({ fallback: 30, min: 1, max: 3_600, unit: "seconds" }),
   PING_SECONDS: number({ fallback: 20, min: 1, max: 600, unit: "seconds" }),
-  HANDSHAKE_TIMEOUT_SECONDS: number({ fallback: 10, min: 1, max: 600, unit: "seconds" }),
   DRAIN_SECONDS: number({ fallback: 10, min: 0, max: 3_600, unit: "seconds" }),
   ALLOW_QUERY_TOKEN: flag(true),
   ALLOWED_ORIGINS: list("").refine(

@@ -73,13 +73,19 @@ export class Session implements SocketEvents {
     if (this.#connection.signal.aborted || this.#isTooBig(Buffer.byteLength(data))) return;
     const waitMs = this.#messages.take();
     // Also over the limit, so that the error carries the id: strikes bound how often.
-    const decoded = decode(data);
+    const decoded = decode(data, {
+      maxDeviceIdBytes: this.#options.ledger.values.device_id_bytes,
+    });
     if (waitMs > 0) {
       this.#cross("messages_per_second", { code: "rate_limited", id: decoded.id, waitMs });
       return;
     }
     if (!decoded.ok) {
-      const { message, code } = decoded.error;
+      const { message, code, limit } = decoded.error;
+      if (limit !== undefined) {
+        this.#cross(limit, { code, id: decoded.id, waitMs: null });
+        return;
+      }
       this.#answer({ type: "error", message, code }, decoded.id);
       return;
     }
@@ -238,7 +244,7 @@ export class Session implements SocketEvents {
   #cross(
     limit: LimitName,
     { code, id, waitMs }: {
-      code: "rate_limited" | "limit_exceeded";
+      code: MessageErrorCode;
       id: MessageId | null;
       waitMs: number | null;
     },

@@ -1,8 +1,10 @@
 // Devices, samples and alerts over plain HTTP, each answer read for the tenant of its token. Nothing that could not be
 // read is ever answered with an empty list.
+import { Buffer } from "node:buffer";
 import { type Context, Hono } from "hono";
 import type { Scope } from "../auth/scope.ts";
 import type { Clock } from "../clock.ts";
+import { type LimitLedger, limitSentence } from "../limits/limits.ts";
 import { DeviceId } from "../protocol/client_messages.ts";
 import { instantOfNanos } from "../protocol/nano_instant.ts";
 import {
@@ -91,7 +93,7 @@ export function restRoutes(options: RestOptions): Hono<{ Bindings: Bindings }> {
     });
     return await samples(
       context,
-      parsed,
+      { parsed, ledger },
       ({ start, end, limit, resolutionSeconds }, deviceId) =>
         reads.samples({
           tenantId,
@@ -109,7 +111,7 @@ export function restRoutes(options: RestOptions): Hono<{ Bindings: Bindings }> {
     const parsed = parseLatestRequest(queryOf(context));
     return await samples(
       context,
-      parsed,
+      { parsed, ledger },
       ({ count }, deviceId) => reads.latest({ tenantId, deviceId, count, signal }),
     );
   });
@@ -149,12 +151,17 @@ async function authorized(
 
 async function samples<Request>(
   context: RestContext,
-  parsed: Parsed<Request>,
+  { parsed, ledger }: { parsed: Parsed<Request>; ledger: LimitLedger },
   ask: (request: Request, deviceId: string) => Promise<RestAnswer<RestSamples>>,
 ): Promise<Response> {
   const id = DeviceId.safeParse(context.req.param("id"));
   if (!id.success) {
     return problem(context, "invalid_device_id", { detail: id.error.issues[0]?.message });
+  }
+  if (Buffer.byteLength(id.data) > ledger.values.device_id_bytes) {
+    ledger.crossed("device_id_bytes");
+    const detail = limitSentence("device_id_bytes", ledger.values);
+    return problem(context, "invalid_device_id", { detail });
   }
   if (!parsed.ok) return invalid(context, parsed.error);
   const answer = await ask(parsed.request, id.data);

@@ -42,6 +42,15 @@ export const LIMITS = {
     reason: "Each costs a look at every tick and a push",
     sentence: "More than {value} device subscriptions",
   },
+  device_id_bytes: {
+    setting: "MAX_DEVICE_ID_BYTES",
+    unit: "bytes of UTF-8",
+    fallback: 128,
+    min: 1,
+    max: 128,
+    reason: "No longer than what a URL, a log line and a query of 1,000 devices bear",
+    sentence: "device_id must be at most {value} bytes of UTF-8",
+  },
   connections: {
     setting: "MAX_CONNECTIONS",
     unit: "sockets in all",
@@ -86,6 +95,15 @@ export const LIMITS = {
     max: 1_000_000,
     reason: "Verifying a signature is the dearest thing a stranger can make us do",
     sentence: "More than {value} handshakes a second from this address",
+  },
+  handshake_seconds: {
+    setting: "HANDSHAKE_TIMEOUT_SECONDS",
+    unit: "seconds for a request's headers, twice as many for the whole request",
+    fallback: 10,
+    min: 1,
+    max: 600,
+    reason: "A connection that never asks anything holds a descriptor",
+    sentence: null,
   },
   refused_sockets: {
     setting: "MAX_REFUSED_SOCKETS",

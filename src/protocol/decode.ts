@@ -1,4 +1,5 @@
 // Turns a client's text into a message or into the error that answers it; it must never throw.
+import { Buffer } from "node:buffer";
 import { MESSAGE_ERRORS, type MessageErrorCode } from "../errors.ts";
 import {
   ACTIONS,
@@ -9,6 +10,7 @@ import {
   DEVICE_ID_REQUIRED,
   INVALID_MESSAGE_ID,
   kindOf,
+  MAX_DEVICE_ID_BYTES,
   MessageId,
   SUBSCRIPTION_SCHEMAS,
   type SubscriptionAction,
@@ -18,6 +20,13 @@ import {
 export interface MessageError {
   readonly code: MessageErrorCode;
   readonly message: string;
+  /** The limit that was crossed, where it was one. */
+  readonly limit?: "device_id_bytes";
+}
+
+export interface DecodeOptions {
+  /** Bytes of the longest device id; at most what the schema allows. */
+  readonly maxDeviceIdBytes: number;
 }
 
 /** A message or an error, and the id to answer under, where the client gave one that can be used. */
@@ -33,7 +42,10 @@ type Verdict =
   | { readonly ok: false; readonly error: MessageError };
 
 /** Decodes one text frame. */
-export function decode(text: string): Decoded {
+export function decode(
+  text: string,
+  options: DecodeOptions = { maxDeviceIdBytes: MAX_DEVICE_ID_BYTES },
+): Decoded {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -45,14 +57,17 @@ export function decode(text: string): Decoded {
     return { id: null, ...refuse("invalid_message", problem) };
   }
   const fields = value as Record<string, unknown>;
-  if (fields.id === undefined) return { id: null, ...decodeFields(fields) };
+  if (fields.id === undefined) return { id: null, ...decodeFields(fields, options) };
   const id = MessageId.safeParse(fields.id);
   return id.success
-    ? { id: id.data, ...decodeFields(fields) }
+    ? { id: id.data, ...decodeFields(fields, options) }
     : { id: null, ...refuse("invalid_message", INVALID_MESSAGE_ID) };
 }
 
-function decodeFields(fields: Readonly<Record<string, unknown>>): Verdict {
+function decodeFields(
+  fields: Readonly<Record<string, unknown>>,
+  { maxDeviceIdBytes }: DecodeOptions,
+): Verdict {
   const { action, type } = fields;
   if (typeof action !== "string") {
     return refuse("invalid_message", `action must be a string, not ${kindOf(action)}`);
@@ -68,7 +83,16 @@ function decodeFields(fields: Readonly<Record<string, unknown>>): Verdict {
     return refuse("invalid_message", `type must be a string, not ${kindOf(type)}`);
   }
   if (!isOneOf(CHANNELS, type)) return refuse("unknown_type");
+  const { device_id: deviceId } = fields;
+  if (type === "device" && typeof deviceId === "string" && isLonger(deviceId, maxDeviceIdBytes)) {
+    const message = `device_id must be at most ${maxDeviceIdBytes} bytes of UTF-8`;
+    return { ok: false, error: { code: "invalid_device_id", message, limit: "device_id_bytes" } };
+  }
   return decodeSubscription(action, type, fields);
+}
+
+function isLonger(text: string, bytes: number): boolean {
+  return text.length > bytes || Buffer.byteLength(text) > bytes;
 }
 
 function decodeSubscription(

@@ -67,7 +67,7 @@ export interface EngineOptions {
   /** PEM of the certificate chain and its key; null to serve plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | null;
   /** Told of a limit that a peer crossed inside the engine. */
-  readonly crossed: (limit: "message_bytes") => void;
+  readonly crossed: (limit: "message_bytes" | "handshake_seconds") => void;
   /** Told of faults that are ours or the runtime's; never of a client's. */
   readonly failed: (fault: string, error: unknown) => void;
 }

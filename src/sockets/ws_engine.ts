@@ -93,7 +93,9 @@ export async function serveWs(options: EngineOptions): Promise<Engine> {
   };
 }
 
-function createHttpServer({ limits, tls, path, fetch, failed }: EngineOptions): Server {
+function createHttpServer(
+  { limits, tls, path, fetch, failed, crossed }: EngineOptions,
+): Server {
   const listener = getRequestListener(
     (request, { incoming }) => fetch(request, incoming.socket.remoteAddress ?? ""),
     {
@@ -123,6 +125,13 @@ function createHttpServer({ limits, tls, path, fetch, failed }: EngineOptions): 
     handshakeTimeout: limits.headerTimeoutMs,
   }, listener);
   server.maxConnections = limits.maxSockets;
+  server.on("clientError", (error: Error & { code?: string }, stream: Duplex) => {
+    const isTimeout = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
+    if (isTimeout) crossed("handshake_seconds");
+    if (!stream.writable) return void stream.destroy();
+    const status = isTimeout ? "408 Request Timeout" : "400 Bad Request";
+    stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => stream.destroy());
+  });
   // A peer that asks and never takes the answer.
   server.timeout = limits.keepAliveTimeoutMs;
   return server;

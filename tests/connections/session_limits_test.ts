@@ -27,6 +27,23 @@ Deno.test("A flood of messages is told the limit, its value and how long to wait
   assert.deepEqual(client.socket.closings, []);
 });
 
+Deno.test("A device id over the limit is told the limit and its value, counts, and 20 of them end the connection", () => {
+  using service = connectionsFixture({ limits: { device_id_bytes: 8 } });
+  const client = service.connect();
+  client.follow("12345678");
+  client.say('{"action":"subscribe","type":"device","device_id":"12345678ä","id":1}');
+  assert.deepEqual(client.texts().slice(1), [
+    '{"type":"error","message":"device_id must be at most 8 bytes of UTF-8",' +
+    '"code":"invalid_device_id","limit":"device_id_bytes","value":8,"id":1}',
+  ]);
+  assert.deepEqual([...client.connection.devices.keys()], ["12345678"]);
+  for (let i = 0; i < 18; i++) client.follow("123456789");
+  assert.equal(client.socket.closings.length, 0);
+  client.follow("123456789");
+  assert.equal(service.ledger.crossings("device_id_bytes"), 20);
+  assert.deepEqual(client.socket.closings.map(({ code }) => code), [1008]);
+});
+
 Deno.test("A flood is stopped before it does anything: no subscription, no read", async () => {
   using service = connectionsFixture({ limits: { messages_per_second: 1 } });
   const client = service.connect();

@@ -51,7 +51,7 @@ const ANSWERS: ReadonlyArray<readonly [sent: string, answered: string]> = [
   ],
   [
     `{"action":"subscribe","type":"device","device_id":"${"x".repeat(129)}"}`,
-    '{"type":"error","message":"device_id must be at most 128 bytes of UTF-8","code":"invalid_device_id"}',
+    '{"type":"error","message":"device_id must be at most 128 bytes of UTF-8","code":"invalid_device_id","limit":"device_id_bytes","value":128}',
   ],
   [
     '{"action":"subscribe","type":"device","device_id":"*"}',

@@ -153,6 +153,7 @@ Deno.test("A device id may have 128 bytes of UTF-8 and not one more", () => {
     assert.deepEqual(errorOf(device(`${deviceId}b`)), {
       code: "invalid_device_id",
       message: "device_id must be at most 128 bytes of UTF-8",
+      limit: "device_id_bytes",
     });
   }
   assert.equal(errorOf(device("x".repeat(5_000_000))).code, "invalid_device_id");
