@@ -128,7 +128,9 @@ function createHttpServer(
   server.on("clientError", (error: Error & { code?: string }, stream: Duplex) => {
     const isTimeout = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
     if (isTimeout) crossed("handshake_seconds");
-    if (!stream.writable) return void stream.destroy();
+    // What is no fault of HTTP, a TLS handshake that never came, leaves nobody to answer.
+    const isHttp = isTimeout || error.code?.startsWith("HPE_") === true;
+    if (!isHttp || !stream.writable) return void stream.destroy();
     const status = isTimeout ? "408 Request Timeout" : "400 Bad Request";
     stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => stream.destroy());
   });

@@ -22,7 +22,7 @@ export interface AttemptCounter {
 /** An outage is looked at for so long once it is known. */
 const OUTAGE_MS = 1_500;
 /** An answer that was under way when it became known is still one. */
-const UNDER_WAY_MS = 200;
+const UNDER_WAY_MS = 700;
 /** In that time, at half of 250, 500, 1,000 ms between them at the least, and one that was under way. */
 const MAX_PROBES = 5;
 /** Three failures in a row, with eight under way, each of which may try once more on a new connection. */
