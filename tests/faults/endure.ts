@@ -21,7 +21,9 @@ export interface AttemptCounter {
 
 /** An outage is looked at for so long once it is known. */
 const OUTAGE_MS = 1_500;
-/** An answer that was under way when it became known is still one. */
+/** Attempts that were under way when it became known are counted to those that found out. */
+const COUNTED_MS = 200;
+/** An answer that was under way then is still one, until its time-out. */
 const UNDER_WAY_MS = 700;
 /** In that time, at half of 250, 500, 1,000 ms between them at the least, and one that was under way. */
 const MAX_PROBES = 5;
@@ -56,8 +58,9 @@ export async function endure(
     withinMs: 10_000,
     what: `${source} to be known as degraded`,
   });
-  await pause(UNDER_WAY_MS);
+  await pause(COUNTED_MS);
   const toKnow = counter.attempts;
+  await pause(UNDER_WAY_MS - COUNTED_MS);
   counter.resetCounts();
   const knownAt = performance.now();
   await pause(OUTAGE_MS);
