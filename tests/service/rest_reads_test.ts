@@ -24,6 +24,7 @@ const steps: Readonly<Record<string, Step>> = {
   ) {
     const at = (agoMs: number, nanos = 0) => instant({ agoMs, nanos });
     const taken = [at(30_000, 123_456_789), at(20_000, 1), at(10_000)];
+    const oldest = at(40_000);
     await databases.write("acme", [
       ...taken.map((timestamp, n) => ({
         deviceId: "dev/1 é",
@@ -31,7 +32,7 @@ const steps: Readonly<Record<string, Step>> = {
         timestamp,
         metrics: { v: n, big: 9_007_199_254_740_993n, seq: 1n },
       })),
-      { deviceId: "dev-2", timestamp: at(40_000), metrics: { ok: true } },
+      { deviceId: "dev-2", timestamp: oldest, metrics: { ok: true } },
     ]);
     const alertId = await databases.openAlert("acme", "first");
     const closedId = await databases.openAlert("acme", "second");
@@ -41,7 +42,7 @@ const steps: Readonly<Record<string, Step>> = {
     const devices = await get(service, "/devices", "acme");
     assert.deepEqual(devices.body, {
       tenant_id: "acme",
-      devices: [{ device_id: "dev/1 é", last: taken[2] }, { device_id: "dev-2", last: at(40_000) }],
+      devices: [{ device_id: "dev/1 é", last: taken[2] }, { device_id: "dev-2", last: oldest }],
       count: 2,
     });
     const path = `/devices/${encodeURIComponent("dev/1 é")}/telemetry`;
