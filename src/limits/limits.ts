@@ -57,7 +57,7 @@ export const LIMITS = {
     fallback: 20_000,
     min: 1,
     max: 1_000_000,
-    reason: "Each holds a descriptor and some 14 KB",
+    reason: "Each holds a descriptor and memory for as long as it is open",
     sentence: "More than {value} connections",
   },
   connections_per_tenant: {
