@@ -5,6 +5,8 @@ import { Databases, instant, leftOut } from "./databases.ts";
 
 type Step = (databases: Databases) => Promise<void>;
 
+const POLL_SECONDS = 0.25;
+
 const steps: Record<string, Step> = {
   async "A client connects, subscribes, receives, and leaves nothing behind"(databases) {
     const timestamp = instant({ agoMs: 1_000, nanos: 123_456_789 });
@@ -89,8 +91,7 @@ const steps: Record<string, Step> = {
       ids.map((deviceId) => ({ deviceId, timestamp: instant(), metrics: { v: 1 } })),
     );
     await databases.openAlert("fleet", "for everybody");
-    await using service = await databases.serve({ WS_POLL_SECONDS: "0.25" });
-    const perTick: Array<{ connections: number; telemetry: number; alerts: number }> = [];
+    await using service = await databases.serve({ WS_POLL_SECONDS: String(POLL_SECONDS) });
     for (const connections of [1, 10, 200]) {
       const clients = await Promise.all(
         Array.from({ length: connections }, () => service.connect({ tenant_id: "fleet" })),
@@ -105,25 +106,23 @@ const steps: Record<string, Step> = {
       await first.push("alerts");
       const before = [databases.telemetryReads.count, databases.alertReads.count] as const;
       const received = clients.map(({ texts }) => texts.length);
+      const startedAt = performance.now();
       for (let tick = 0; tick < 6; tick++) await first.push("alerts");
-      const telemetry = (databases.telemetryReads.count - before[0]) / 6;
-      const alerts = (databases.alertReads.count - before[1]) / 6;
-      perTick.push({ connections, telemetry, alerts });
+      const ticks = Math.floor((performance.now() - startedAt) / (POLL_SECONDS * 1_000)) + 1;
+      const telemetry = databases.telemetryReads.count - before[0];
+      const alerts = databases.alertReads.count - before[1];
+      // A busy machine may leave ticks out, never add any.
+      const said = `${telemetry} and ${alerts} reads in ${ticks} ticks, ${connections} connections`;
+      assert(telemetry >= 1 && telemetry <= ticks, said);
+      assert(alerts >= 5 && alerts <= ticks, said);
       clients.forEach(({ texts }, index) => {
         const pushes = texts.length - (received[index] ?? 0);
-        assert(pushes >= 5 * 4, `client ${index} of ${connections} got only ${pushes} pushes`);
+        const least = Math.min(telemetry - 1, 5) * 3 + 5;
+        assert(pushes >= least, `client ${index} of ${connections} got ${pushes} pushes: ${said}`);
       });
       await Promise.all(clients.map((client) => client.close()));
       await until(() => service.app.feeds.feedCount === 0);
     }
-    assert.deepEqual(
-      perTick,
-      [1, 10, 200].map((connections) => ({
-        connections,
-        telemetry: 1,
-        alerts: 1,
-      })),
-    );
     await assertNoReads(databases);
     // Connected and following nothing is nobody, too.
     await using idle = await service.connect({ tenant_id: "fleet" });
