@@ -24,9 +24,12 @@ export class FaultProxy implements AsyncDisposable {
   readonly #open = new Set<Deno.TcpConn>();
   readonly #work = new Set<Promise<void>>();
   readonly #stopped = new AbortController();
+  readonly #over = Promise.withResolvers<void>();
   #mode: FaultMode = "forward";
   /** Milliseconds that every answer is held back. */
   delayMs = 0;
+  /** Every answer is held back until it resolves. */
+  held: Promise<void> | null = null;
   /** Connections that were accepted. */
   connections = 0;
   /** Requests that came through one of them. */
@@ -71,6 +74,7 @@ export class FaultProxy implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped.abort();
+    this.#over.resolve();
     this.#listener.close();
     this.drop();
     await Promise.all(this.#work);
@@ -137,6 +141,7 @@ export class FaultProxy implements AsyncDisposable {
 
   async #answer(chunk: Uint8Array): Promise<Uint8Array> {
     if (this.delayMs > 0) await this.#pause(this.delayMs);
+    if (this.held !== null) await Promise.race([this.held, this.#over.promise]);
     switch (this.#mode) {
       case "hang":
         return chunk.subarray(0, 0);

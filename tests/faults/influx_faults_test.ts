@@ -8,6 +8,7 @@ import { pause, until } from "../support/until.ts";
 import { endure, type Fault } from "./endure.ts";
 import { FaultProxy } from "./fault_proxy.ts";
 import { FaultRig, tenantNames } from "./fault_rig.ts";
+import { maxProbes } from "./max_probes.ts";
 
 const tenants = tenantNames(40);
 const POLL_MS = 250;
@@ -52,16 +53,16 @@ const faults: Readonly<Record<string, (stage: Stage) => Omit<Fault, "source">>> 
   }),
   "InfluxDB hanging": ({ proxy }) => ({
     ...wire(proxy, "hang"),
-    says: /did not answer within 600 ms/,
+    says: /did not answer within 1500 ms/,
   }),
   "InfluxDB hanging in the middle of a response": ({ proxy }) => ({
     ...wire(proxy, "break-off"),
-    says: /did not answer within 600 ms/,
+    says: /did not answer within 1500 ms/,
   }),
   "InfluxDB answering slower than the time-out": ({ proxy }) => ({
-    breaks: () => void (proxy.delayMs = 1_500),
+    breaks: () => void (proxy.delayMs = 4_000),
     mends: () => void (proxy.delayMs = 0),
-    says: /did not answer within 600 ms/,
+    says: /did not answer within 1500 ms/,
   }),
   "InfluxDB answering garbage": ({ proxy }) => ({
     ...wire(proxy, "garbage"),
@@ -111,15 +112,15 @@ Deno.test({
         settings: { ...settings, INFLUXDB_URL: proxy.through(influxd.url) },
         tenants: tenants.slice(0, 6),
         pollMs: POLL_MS,
-        readTimeoutMs: 5_000,
+        readTimeoutMs: 60_000,
       });
       await everybodyHasBoth(rig);
-      proxy.delayMs = 400;
+      const answers = Promise.withResolvers<void>();
+      proxy.held = answers.promise;
+      await rig.goesOn("alerts");
       const from = performance.now();
-      await pause(2_500);
-      const to = performance.now();
-      const gap = rig.longestGap("alerts", { from, to });
-      assert.ok(gap < 2 * POLL_MS + 500, `alerts were not pushed for ${gap} ms`);
+      answers.resolve();
+      proxy.held = null;
       await until(() => rig.everyoneHas("telemetry", from), {
         what: "slow pushes: slow is not down",
       });
@@ -151,21 +152,24 @@ Deno.test({
         await until(() => rig.log.of("read_failed").length > 0, { what: "the tenant's failure" });
         const from = performance.now();
         proxy.resetCounts();
-        await pause(2_000);
+        await Promise.all([
+          pause(2_000),
+          rig.goesOn("telemetry", { except: ["t3"] }),
+          rig.goesOn("alerts"),
+        ]);
         const to = performance.now();
+        const { requests } = proxy;
         // Pauses of at least an eighth, a quarter, a half and a whole second.
-        assert.ok(proxy.requests <= 5, `${proxy.requests} attempts at a missing bucket`);
+        const allowed = maxProbes(to - from, { baseMs: POLL_MS });
+        assert.ok(requests <= allowed, `${requests} attempts at a missing bucket`);
         assert.equal(rig.sources.state().telemetry.state, "ok");
-        const gap = rig.longestGap("telemetry", { from, to, except: ["t3"] });
-        assert.ok(gap < 2 * POLL_MS + 500, `the others waited ${gap} ms`);
-        assert.ok(rig.longestGap("alerts", { from, to }) < 2 * POLL_MS + 500);
         assert.ok(!rig.pushesOf("telemetry", from).some(({ tenantId }) => tenantId === "t3"));
 
         await fillInfluxd(influxd, "t3");
         await influxd.query('GRANT READ ON "telemetry_t3" TO "bob"');
         await until(
           () => rig.pushesOf("telemetry", to).some(({ tenantId }) => tenantId === "t3"),
-          { withinMs: 8_000, what: "the tenant's pushes" },
+          { what: "the tenant's pushes" },
         );
         const told = rig.linesSince(lines).map(({ event, fields }) => [event, fields.tenant]);
         assert.deepEqual(told, [["read_failed", "t3"], ["read_recovered", "t3"]]);
@@ -198,7 +202,6 @@ Deno.test({
 
 async function everybodyHasBoth(rig: FaultRig): Promise<void> {
   await until(() => rig.everyoneHas("telemetry", 0) && rig.everyoneHas("alerts", 0), {
-    withinMs: 10_000,
     what: "pushes of both kinds to everybody",
   });
 }

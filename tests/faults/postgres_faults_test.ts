@@ -62,7 +62,7 @@ const faults: Readonly<Record<string, (stage: Stage) => Omit<Fault, "source">>> 
     says: /did not answer|did not take a connection/,
   }),
   "PostgreSQL answering slower than the time-out": ({ proxy }) => ({
-    breaks: () => void (proxy.delayMs = 1_500),
+    breaks: () => void (proxy.delayMs = 4_000),
     mends: () => void (proxy.delayMs = 0),
     says: /did not answer|did not take a connection/,
   }),

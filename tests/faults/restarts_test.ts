@@ -9,6 +9,8 @@ import { FaultRig, tenantNames } from "./fault_rig.ts";
 const tenants = tenantNames(30);
 const POLL_MS = 100;
 const RESTARTS = 100;
+/** A slow machine may not get through them all in time, but gets through these. */
+const LEAST_RESTARTS = 25;
 /** Every so often the whole server and not only what serves connections. */
 const FULL_RESTART_EVERY = 20;
 const DEADLINE_MS = 60_000;
@@ -27,7 +29,7 @@ async function crash(server: TestPostgres): Promise<void> {
       if (!(error instanceof Error) || !("code" in error)) throw error;
     }
     return pid !== null;
-  }, { withinMs: 10_000, what: "a connection of the service" });
+  }, { what: "a connection of the service" });
   try {
     Deno.kill(pid!, "SIGKILL");
   } catch (error) {
@@ -61,26 +63,24 @@ Deno.test({
     });
     const served = (kind: "telemetry" | "alerts", from: number) =>
       until(() => rig.pushesOf(kind, from).length > 0, {
-        withinMs: 10_000,
         what: `a push of ${kind} after a restart`,
       });
     const startedAt = performance.now();
-    await until(() => rig.everyoneHas("telemetry", 0) && rig.everyoneHas("alerts", 0), {
-      withinMs: 10_000,
-    });
-    const isTime = () => performance.now() - startedAt < DEADLINE_MS;
+    await until(() => rig.everyoneHas("telemetry", 0) && rig.everyoneHas("alerts", 0));
+    const isTime = (count: number) =>
+      count < LEAST_RESTARTS || performance.now() - startedAt < DEADLINE_MS;
     let crashes = 0;
     let restarts = 0;
     await Promise.all([
       (async () => {
-        for (; crashes < RESTARTS && isTime(); crashes++) {
+        for (; crashes < RESTARTS && isTime(crashes); crashes++) {
           if (crashes % FULL_RESTART_EVERY === 0) await server.restart("immediate");
           else await crash(server);
           await served("alerts", performance.now());
         }
       })(),
       (async () => {
-        for (; restarts < RESTARTS && isTime(); restarts++) {
+        for (; restarts < RESTARTS && isTime(restarts); restarts++) {
           await influxd.restart();
           await served("telemetry", performance.now());
         }
@@ -88,12 +88,9 @@ Deno.test({
     ]);
     const now = performance.now();
     await until(() => rig.everyoneHas("telemetry", now) && rig.everyoneHas("alerts", now), {
-      withinMs: 10_000,
       what: "pushes to everybody at the end",
     });
     rig.checkHonest();
-    // A slow machine may not get through them all in time.
-    assert.ok(Math.min(crashes, restarts) >= RESTARTS / 4, `only ${crashes} and ${restarts}`);
     const lost = rig.log.of("postgres_disconnected").length;
     assert.ok(lost >= crashes, `${crashes} restarts ended only ${lost} connections`);
     const told = (event: string) => rig.log.of(event).length;

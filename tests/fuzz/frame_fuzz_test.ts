@@ -65,7 +65,7 @@ async function warmUp(
 async function assertServed(client: TestClient, what: string): Promise<void> {
   const from = client.messages.length;
   client.send(what);
-  await client.next(({ message }) => message === what, { from, timeoutMs: 10_000 });
+  await client.next(({ message }) => message === what, { from });
 }
 
 for (const name of ["ws", "deno"] as const) {
@@ -94,7 +94,6 @@ for (const name of ["ws", "deno"] as const) {
             if (!peersStay) { for (const peer of peers.splice(0)) peer.close(); }
           }
           await until(async () => (await engine.connectionsOn(port)) <= 1, {
-            withinMs: 15_000,
             what: "The end of all hostile connections",
           });
           await until(async () => (await engine.descriptors()) <= base + 1, {

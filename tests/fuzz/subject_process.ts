@@ -57,7 +57,7 @@ export class SubjectProcess implements AsyncDisposable {
   }
 
   /** Asks one of the questions that its entry knows. Rejects when the process has ended. */
-  async ask(question: string, { withinMs = 20_000 } = {}): Promise<Answer> {
+  async ask(question: string, { withinMs = 60_000 } = {}): Promise<Answer> {
     const nth = ++this.#asked;
     if (!this.#hasEnded) await this.#stdin.write(new TextEncoder().encode(`${question}\n`));
     await until(() => this.#answers.length >= nth || this.#hasEnded, {

@@ -79,10 +79,9 @@ Deno.test({
             clients.check();
           }
           const open: readonly TenantClient[] = clients.clients;
-          await until(() => open.every((client) => client.frames > 0), {
-            withinMs: 10_000,
-            what: "a push to everybody",
-          });
+          const isEnough = () =>
+            open.every((client) => client.frames > 0) && clients.markedFrames >= 100;
+          await until(isEnough, { what: "a push to everybody, and a hundred in all" });
           clients.check();
           frames += clients.markedFrames;
         },

@@ -1,5 +1,6 @@
 // The main job on real databases from end to end: what was written there is what a client reads here.
 import assert from "node:assert/strict";
+import type { TestClient } from "../support/client.ts";
 import { pause, until } from "../support/until.ts";
 import { Databases, instant, leftOut } from "./databases.ts";
 
@@ -111,15 +112,15 @@ const steps: Record<string, Step> = {
       const ticks = Math.floor((performance.now() - startedAt) / (POLL_SECONDS * 1_000)) + 1;
       const telemetry = databases.telemetryReads.count - before[0];
       const alerts = databases.alertReads.count - before[1];
-      // A busy machine may leave ticks out, never add any.
+      // A busy machine may leave ticks out, never add any; one read more may be on its way at either end.
       const said = `${telemetry} and ${alerts} reads in ${ticks} ticks, ${connections} connections`;
-      assert(telemetry >= 1 && telemetry <= ticks, said);
-      assert(alerts >= 5 && alerts <= ticks, said);
-      clients.forEach(({ texts }, index) => {
-        const pushes = texts.length - (received[index] ?? 0);
-        const least = Math.min(telemetry - 1, 5) * 3 + 5;
-        assert(pushes >= least, `client ${index} of ${connections} got ${pushes} pushes: ${said}`);
-      });
+      assert(telemetry >= 1 && telemetry <= ticks + 1, said);
+      assert(alerts >= 5 && alerts <= ticks + 1, said);
+      // What these reads brought reaches everybody, though not at the same instant.
+      const least = Math.min(telemetry - 1, 5) * 3 + 5;
+      const isServed = ({ texts }: TestClient, index: number) =>
+        texts.length - (received[index] ?? 0) >= least;
+      await until(() => clients.every(isServed), { what: `pushes to everybody: ${said}` });
       await Promise.all(clients.map((client) => client.close()));
       await until(() => service.app.feeds.feedCount === 0);
     }
@@ -252,9 +253,10 @@ const steps: Record<string, Step> = {
     await using client = await service.connect({ tenant_id: "newcomer" });
     await client.subscribe("dev-1");
     await client.ask({ action: "subscribe", type: "alerts" });
+    const complaints = () => service.log.of("read_failed").length;
+    await until(() => complaints() > 0, { what: "the missing bucket to be told of" });
     for (let tick = 0; tick < 3; tick++) await client.push("alerts");
     assert(client.messages.every(({ type }) => type !== "telemetry" && type !== "error"));
-    const complaints = () => service.log.of("read_failed").length;
     assert.equal(complaints(), 1);
     await databases.write("newcomer", [
       { deviceId: "dev-1", timestamp: instant(), metrics: { v: 1 } },
@@ -276,6 +278,8 @@ const steps: Record<string, Step> = {
     await client.push("telemetry");
     await databases.influxd.kill();
     await until(() => service.log.of("source_degraded").length === 1);
+    // What was read before is here by then.
+    await client.push("alerts");
     const from = client.messages.length;
     for (let tick = 0; tick < 5; tick++) await client.push("alerts");
     assert(client.messages.slice(from).every(({ type }) => type === "alerts"));
@@ -302,6 +306,7 @@ const steps: Record<string, Step> = {
     await client.push("alerts");
     await databases.postgres.kill();
     await until(() => service.log.of("source_degraded").length === 1);
+    await client.push("telemetry");
     const from = client.messages.length;
     for (let tick = 0; tick < 5; tick++) await client.push("telemetry");
     assert(client.messages.slice(from).every(({ type }) => type === "telemetry"));
@@ -315,11 +320,15 @@ const steps: Record<string, Step> = {
 };
 
 async function assertNoReads({ telemetryReads, alertReads }: Databases): Promise<void> {
-  // What was under way when the last one left may still arrive.
-  await pause(100);
-  const before = [telemetryReads.count, alertReads.count];
+  const counts = () => [telemetryReads.count, alertReads.count];
+  // What was under way when the last one left may still arrive, on a busy machine late.
+  let before = counts();
   await pause(700);
-  assert.deepEqual([telemetryReads.count, alertReads.count], before);
+  if (counts().join() !== before.join()) {
+    before = counts();
+    await pause(1_500);
+  }
+  assert.deepEqual(counts(), before);
 }
 
 const missing = leftOut();

@@ -94,7 +94,7 @@ export class ServiceProcess implements AsyncDisposable {
   async logged(message: string): Promise<LogLine> {
     const find = () => this.records.find((record) => record.message === message);
     await until(() => find() !== undefined || this.#hasEnded, {
-      withinMs: 20_000,
+      withinMs: 60_000,
       what: `"${message}" in the log`,
     });
     const record = find();

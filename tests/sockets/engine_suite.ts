@@ -9,6 +9,7 @@ import {
   PATH,
   ROOMY,
   type ServeEngine,
+  SOON_MS,
 } from "./engine_harness.ts";
 import { OPCODE, RawPeer, upgradeRequest } from "./raw_peer.ts";
 
@@ -436,7 +437,7 @@ export function engineSuite(
     fill(accepted);
     const startedAt = performance.now();
     await harness.engine.shutdown(300);
-    assert(performance.now() - startedAt < 1_000);
+    assert(performance.now() - startedAt < SOON_MS);
     await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: harness.engine.port }));
     peer.vanish();
     await until(() => accepted.closes.length > 0);
@@ -447,8 +448,8 @@ export function engineSuite(
     const harness = await EngineHarness.start(serve);
     const [client, accepted] = await harness.connect();
     const startedAt = performance.now();
-    await harness.engine.shutdown(5_000);
-    assert(performance.now() - startedAt < 1_000);
+    await harness.engine.shutdown(60_000);
+    assert(performance.now() - startedAt < SOON_MS);
     await client.closed;
     await until(() => accepted.closes.length > 0);
     await assertClosedOnce(accepted);

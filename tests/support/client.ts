@@ -75,7 +75,7 @@ export class TestClient implements AsyncDisposable {
   /** The first message from position `from` on (default: those already here count) that fits. */
   async next(
     fits: (message: Message) => boolean,
-    { from = 0, timeoutMs = 10_000 }: { from?: number; timeoutMs?: number } = {},
+    { from = 0, timeoutMs = 30_000 }: { from?: number; timeoutMs?: number } = {},
   ): Promise<Message> {
     const find = () => this.messages.slice(from).find(fits);
     const already = find();

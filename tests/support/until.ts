@@ -1,10 +1,10 @@
 // Waits for what must come about by itself, with a bound; a test must never sleep and hope.
 import assert from "node:assert/strict";
 
-/** Polls until the condition holds; fails after `withinMs`. */
+/** Polls until the condition holds; fails after `withinMs`, by default longer than a busy machine could take. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  { withinMs = 5_000, what = "a condition" }: { withinMs?: number; what?: string } = {},
+  { withinMs = 30_000, what = "a condition" }: { withinMs?: number; what?: string } = {},
 ): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!(await condition())) {

@@ -42,7 +42,7 @@ export function forever(): { readonly signal: AbortSignal } {
 /** Polls until the condition holds; throws after `withinMs`. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  { withinMs = 5_000, what = "a condition" } = {},
+  { withinMs = 30_000, what = "a condition" } = {},
 ): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!(await condition())) {

@@ -280,7 +280,7 @@ postgresSuite("The pool on a real server", {
   },
 
   async "The server ends a statement that takes too long, and the connection stays good"(server) {
-    await using pool = openPool(server, { maxConnections: 1, statementTimeoutMs: 100 });
+    await using pool = openPool(server, { maxConnections: 1, statementTimeoutMs: 1_500 });
     const before = await one(pool, "SELECT pg_backend_pid()::text AS pid");
     await assert.rejects(one(pool, "SELECT pg_sleep(10)"), isKind("unavailable"));
     assert.deepEqual(await one(pool, "SELECT pg_backend_pid()::text AS pid"), before);
@@ -289,15 +289,14 @@ postgresSuite("The pool on a real server", {
   async "An abandoned read that goes on too long costs its connection, and never another read's answer"(
     server,
   ) {
-    await using pool = openPool(server, { maxConnections: 1, statementTimeoutMs: 3_000 });
+    await using pool = openPool(server, { maxConnections: 1, statementTimeoutMs: 40_000 });
     const before = await one(pool, "SELECT pg_backend_pid()::text AS pid");
-    const started = Date.now();
-    await assert.rejects(one(pool, "SELECT pg_sleep(2.5)", "a", AbortSignal.timeout(50)), {
+    const started = performance.now();
+    await assert.rejects(one(pool, "SELECT pg_sleep(30)", "a", AbortSignal.timeout(50)), {
       name: "TimeoutError",
     });
-    assert.ok(Date.now() - started < 500);
     assert.equal((await one(pool, setting, "next"))?.tenant, "next");
-    assert.ok(Date.now() - started < 2_000);
+    assert.ok(performance.now() - started < 25_000, "it waited for the statement to end");
     assert.notDeepEqual(await one(pool, "SELECT pg_backend_pid()::text AS pid"), before);
   },
 
@@ -306,7 +305,11 @@ postgresSuite("The pool on a real server", {
   ) {
     await using proxy = new WireProxy(server.port);
     const url = proxy.through(server.appUrl);
-    await using pool = openPool(server, { url, statementTimeoutMs: 200, connectTimeoutMs: 300 });
+    await using pool = openPool(server, {
+      url,
+      statementTimeoutMs: 1_500,
+      connectTimeoutMs: 1_500,
+    });
     await Promise.all([one(pool, "SELECT 1"), one(pool, "SELECT 1")]);
     proxy.mode = "hang";
     await assert.rejects(one(pool, "SELECT 1"), isKind("unavailable"));
@@ -321,8 +324,8 @@ postgresSuite("The pool on a real server", {
     await using pool = openPool(server, {
       url,
       maxConnections: 2,
-      statementTimeoutMs: 100,
-      connectTimeoutMs: 500,
+      statementTimeoutMs: 1_500,
+      connectTimeoutMs: 1_500,
     });
     for (let round = 0; round < 2; round++) {
       await one(pool, "SELECT 1");
@@ -347,7 +350,7 @@ postgresSuite("The pool on a real server", {
       peer.close();
     })();
     const url = `postgres://a:b@127.0.0.1:${nonsense.addr.port}/a`;
-    await using pool = openPool({ appUrl: url }, { connectTimeoutMs: 200 });
+    await using pool = openPool({ appUrl: url }, { connectTimeoutMs: 1_500 });
     await assert.rejects(one(pool, "SELECT 1"), isKind("unavailable"));
     await answering;
     assert.equal(faults, 1);
