@@ -16,6 +16,35 @@ export interface AlertsQuery extends OpenAlertsQuery {
   readonly status: AlertStatus;
 }
 
+export interface AlertStateQuery extends OpenAlertsQuery {
+  /** Also the alerts that were created or closed later than this instant (nine digits); null for none. */
+  readonly changedSince: string | null;
+  /** Whether all open alerts are counted, however many the limit lets through. */
+  readonly isCounted: boolean;
+}
+
+/** An alert that was created or closed lately. */
+export interface ChangedAlert {
+  readonly alert: Alert;
+  readonly isOpen: boolean;
+  /** UTC with six fractional digits and `Z`; null while it is open, or where the backend noted no instant. */
+  readonly closedAt: string | null;
+}
+
+export interface AlertTableState {
+  /** As `readOpen` gives them. */
+  readonly open: readonly Alert[];
+  /** The latest changes, oldest first; at most `limit`. */
+  readonly changed: readonly ChangedAlert[];
+  /** Whether there were more changes than the limit. */
+  readonly isChangedTruncated: boolean;
+  /** Open alerts in all and by severity (`"none"` for those without one); null unless they were asked for. */
+  readonly counts: {
+    readonly total: number;
+    readonly bySeverity: Readonly<Record<string, number>>;
+  } | null;
+}
+
 /** Every read gives the newest first (`created_at`, then `alert_id`, descending). */
 export interface AlertSource {
   /**
@@ -23,6 +52,8 @@ export interface AlertSource {
    * Throws SourceError; an aborted signal rejects with the signal's reason.
    */
   readOpen(query: OpenAlertsQuery): Promise<readonly Alert[]>;
+  /** Reads the open alerts, what changed lately and the counts, in one transaction. Throws like `readOpen`. */
+  readState(query: AlertStateQuery): Promise<AlertTableState>;
   /** Reads the tenant's alerts of a status. Throws like `readOpen`. */
   readAlerts(query: AlertsQuery): Promise<readonly Alert[]>;
 }

@@ -1,11 +1,14 @@
-// Opens the databases that the settings name, each behind its guard; nothing connects before the first read or check.
+// Opens the databases that the settings name, each behind its guard; nothing connects before it is first read, checked
+// or listened to.
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { Log } from "../observe/log.ts";
+import type { AlertSignals } from "./alert_signals.ts";
 import type { AlertSource } from "./alert_source.ts";
 import { createFluxSource } from "./influx/flux_source.ts";
 import type { InfluxAuth, InfluxOptions } from "./influx/influx_options.ts";
 import { createInfluxqlSource } from "./influx/influxql_source.ts";
+import { AlertNotifications } from "./postgres/alert_notifications.ts";
 import { createAlertSource } from "./postgres/alert_table_source.ts";
 import { PostgresPool } from "./postgres/postgres_pool.ts";
 import { createTelemetryTableSource } from "./postgres/telemetry_table_source.ts";
@@ -16,6 +19,8 @@ import type { TelemetrySource } from "./telemetry_source.ts";
 export interface Sources extends AsyncDisposable {
   readonly telemetry: TelemetrySource;
   readonly alerts: AlertSource;
+  /** Null where no channel is set; closed along with the rest. */
+  readonly signals: AlertSignals | null;
   readonly state: () => { readonly telemetry: SourceState; readonly alerts: SourceState };
   /** Reaches each database once and says whether it can serve; never throws. */
   check(
@@ -49,6 +54,7 @@ export function openSources(config: Config, deps: SourceDeps): Sources {
     });
   const telemetry = { guard: guard("telemetry"), ...openTelemetry(config, deps) };
   const alerts = { guard: guard("alerts"), ...openAlerts(config, deps) };
+  const signals = openSignals(config, deps);
   return {
     telemetry: {
       readLatest: (query) => guarded(telemetry, query, (source, bound) => source.readLatest(bound)),
@@ -58,8 +64,10 @@ export function openSources(config: Config, deps: SourceDeps): Sources {
     },
     alerts: {
       readOpen: (query) => guarded(alerts, query, (source, bound) => source.readOpen(bound)),
+      readState: (query) => guarded(alerts, query, (source, bound) => source.readState(bound)),
       readAlerts: (query) => guarded(alerts, query, (source, bound) => source.readAlerts(bound)),
     },
+    signals,
     state: () => ({ telemetry: telemetry.guard.state, alerts: alerts.guard.state }),
     async check(signal) {
       const [telemetryCheck, alertCheck] = await Promise.all([
@@ -69,7 +77,11 @@ export function openSources(config: Config, deps: SourceDeps): Sources {
       return { telemetry: telemetryCheck, alerts: alertCheck };
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all([telemetry.close(), alerts.close()]);
+      await Promise.all([
+        telemetry.close(),
+        alerts.close(),
+        signals?.[Symbol.asyncDispose](),
+      ]);
     },
   };
 }
@@ -96,6 +108,18 @@ function openAlerts(config: Config, deps: SourceDeps): Opened<AlertSource> {
     database: pool,
     close: () => pool[Symbol.asyncDispose](),
   };
+}
+
+function openSignals(config: Config, { clock, log }: SourceDeps): AlertSignals | null {
+  if (config.ALERT_NOTIFY_CHANNEL === "") return null;
+  return new AlertNotifications({
+    url: config.DATABASE_LISTEN_URL ?? config.DATABASE_URL,
+    channel: config.ALERT_NOTIFY_CHANNEL,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    ...(config.DATABASE_CA === undefined ? {} : { caCertificate: config.DATABASE_CA }),
+    log,
+    clock,
+  });
 }
 
 /** A pool for each table: one that is slow, or must not be read, takes no connection from the other. */

@@ -3,7 +3,7 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { instantOfMs } from "../protocol/nano_instant.ts";
-import type { Alert, AlertStatus } from "./alert_source.ts";
+import type { Alert, AlertStateQuery, AlertStatus, AlertTableState } from "./alert_source.ts";
 import type { Sources } from "./open_sources.ts";
 import { SidePlaces } from "./side_places.ts";
 import { SourceError } from "./source_error.ts";
@@ -44,6 +44,23 @@ export type SideRange =
   & SideQuery
   & Pick<RangeQuery, "after" | "until" | "maxSamples" | "resolutionSeconds">
   & { readonly deviceId: string };
+
+export type SideRanges =
+  & SideQuery
+  & Pick<
+    RangeQuery,
+    | "deviceIds"
+    | "after"
+    | "until"
+    | "maxSamples"
+    | "order"
+    | "resolutionSeconds"
+    | "skipSamples"
+  >;
+
+export type SideAlertState =
+  & SideQuery
+  & Pick<AlertStateQuery, "limit" | "changedSince" | "isCounted">;
 
 type SourceName = "telemetry" | "alerts";
 
@@ -108,6 +125,18 @@ export class SideReads {
         telemetry.readRange({ ...query, deviceIds: [deviceId], order: "descending", signal }),
     );
     return answer.ok ? { ok: true, value: samplesOf(answer.value, deviceId) } : answer;
+  }
+
+  /** Samples of several devices. */
+  ranges(query: SideRanges): Promise<SideAnswer<RangeResult>> {
+    const { telemetry } = this.#options.sources;
+    return this.#answer("telemetry", query, (signal) => telemetry.readRange({ ...query, signal }));
+  }
+
+  /** The open alerts, what changed lately and the counts. */
+  alertState(query: SideAlertState): Promise<SideAnswer<AlertTableState>> {
+    const { alerts } = this.#options.sources;
+    return this.#answer("alerts", query, (signal) => alerts.readState({ ...query, signal }));
   }
 
   /** The newest first; one more than is wanted says whether there are more. */

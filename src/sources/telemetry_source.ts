@@ -5,8 +5,11 @@ export type { MetricValue, Sample } from "../protocol/server_messages.ts";
 
 export interface LatestQuery {
   readonly tenantId: string;
-  /** Distinct and not empty. They are data: any string of 1 to 128 bytes may stand here. */
-  readonly deviceIds: readonly string[];
+  /**
+   * Distinct and not empty, or every device of the tenant that has a sample within the bounds. They are data: any
+   * string of 1 to 128 bytes may stand here.
+   */
+  readonly deviceIds: readonly string[] | "all";
   readonly signal: AbortSignal;
 }
 
@@ -17,7 +20,11 @@ export interface LatestResult {
   readonly unreadable: ReadonlyMap<string, string>;
 }
 
-export interface RangeQuery extends LatestQuery {
+export interface RangeQuery {
+  readonly tenantId: string;
+  /** Distinct and not empty; data, as in a query for the newest samples. */
+  readonly deviceIds: readonly string[];
+  readonly signal: AbortSignal;
   /** Instant with nine digits; a sample must be later than this. */
   readonly after: string;
   /** Instant with nine digits; a sample must not be later than this, nor than the upper bound of every read. */
@@ -30,6 +37,11 @@ export interface RangeQuery extends LatestQuery {
    * timestamp is its start (which may lie before `after`): each numeric metric's mean, the last value of the others.
    */
   readonly resolutionSeconds: number | null;
+  /**
+   * So many of each device's samples are left out first, in the order that is asked for; 0 where nothing is said. An
+   * instant that a database holds twice, under two sites, may count as two.
+   */
+  readonly skipSamples?: number;
 }
 
 export interface RangeResult {

@@ -161,6 +161,74 @@ const steps: Readonly<Record<string, Step>> = {
     assert.deepEqual([exact.samples.get("six")?.length, exact.truncated.size], [6, 0]);
   },
 
+  async "Samples that are skipped are the first of each device in the order asked for"(
+    fixture,
+    tenantId,
+  ) {
+    const start = minutesAgo(10);
+    const at = Array.from({ length: 7 }, (_, n) => seconds(start, n));
+    await fixture.write(tenantId, [
+      ...at.map((instant, n) => ({
+        ...point("seven", instant, { [n % 3 === 0 ? "rare" : "often"]: n }),
+        siteId: n % 2 === 0 ? "plant-a" : "plant-b",
+      })),
+      ...at.slice(0, 3).map((instant, n) => point("three", instant, { n })),
+    ]);
+    const source = fixture.source();
+    const query = { tenantId, deviceIds: ["seven", "three"] };
+    for (const order of ["ascending", "descending"] as const) {
+      const seven = order === "ascending" ? at : at.toReversed();
+      const three = order === "ascending" ? at.slice(0, 3) : at.slice(0, 3).reverse();
+      for (const [skipSamples, maxSamples] of [[0, 2], [2, 2], [2, 5], [5, 2], [6, 9], [7, 1]]) {
+        const cut = { order, skipSamples: skipSamples ?? 0, maxSamples: maxSamples ?? 0 };
+        const end = cut.skipSamples + cut.maxSamples;
+        const { samples, truncated } = await read(source, { ...query, ...cut });
+        const expected = [["seven", seven], ["three", three]] as const;
+        for (const [id, all] of expected) {
+          const message = `${id} ${JSON.stringify(cut)}`;
+          assert.deepEqual(stamps(samples.get(id)), all.slice(cut.skipSamples, end), message);
+          assert.equal(samples.has(id), all.length > cut.skipSamples, message);
+          assert.equal(truncated.has(id), all.length > end, message);
+        }
+      }
+    }
+    const [sample] = (await read(source, { ...query, skipSamples: 3, maxSamples: 1 })).samples
+      .get("seven") ?? [];
+    assert.deepEqual(Object.entries(sample?.metrics ?? {}), [["rare", 3]]);
+  },
+
+  async "Windows that are skipped are counted as windows"(fixture, tenantId) {
+    const start = minutesAgo(30);
+    const windows = [0, 1, 3, 4, 6].map((n) => plus(start, BigInt(n) * minuteNanos));
+    await fixture.write(tenantId, [
+      ...windows.flatMap((at, n) => [
+        point("dev-1", seconds(at, 5), { v: n, fw: "a" }),
+        point("dev-1", seconds(at, 50), { v: n + 1 }),
+      ]),
+      // No window: it says nothing but what is dropped.
+      point("dev-1", plus(start, 2n * minuteNanos), { seq: 1n }),
+      point("dev-2", start, { v: 1 }),
+    ]);
+    const query = { tenantId, deviceIds: ["dev-1", "dev-2"], resolutionSeconds: 60 };
+    for (const order of ["ascending", "descending"] as const) {
+      const all = order === "ascending" ? windows : windows.toReversed();
+      for (const skipSamples of [1, 2, 3, 4, 5]) {
+        const cut = { order, skipSamples, maxSamples: 2 };
+        const { samples, truncated } = await read(fixture.source(), { ...query, ...cut });
+        const message = JSON.stringify(cut);
+        assert.deepEqual(
+          stamps(samples.get("dev-1")),
+          all.slice(skipSamples, skipSamples + 2),
+          message,
+        );
+        assert.deepEqual([...truncated], skipSamples < 3 ? ["dev-1"] : [], message);
+        assert.equal(samples.has("dev-2"), false, message);
+      }
+    }
+    const { samples } = await read(fixture.source(), { ...query, skipSamples: 3, maxSamples: 1 });
+    assert.deepEqual(plain(samples.get("dev-1")), [[windows[3], [["fw", "a"], ["v", 3.5]]]]);
+  },
+
   async "Samples of a device that moved come in time order, each instant once"(fixture, tenantId) {
     const start = minutesAgo(10);
     const points = Array.from({ length: 8 }, (_, n) => ({

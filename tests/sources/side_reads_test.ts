@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import { SideReads, type SideReadsOptions } from "../../src/sources/side_reads.ts";
 import { SourceGuard } from "../../src/sources/source_guard.ts";
+import { SourceError } from "../../src/sources/source_error.ts";
 import type { TelemetrySource } from "../../src/sources/telemetry_source.ts";
 import { fakeClock } from "../support/fake_clock.ts";
 import { fakeSources } from "../support/fake_sources.ts";
 import { memoryLog } from "../support/memory_log.ts";
+import { alertOf, sampleAt } from "../support/samples.ts";
 
 const MAX_READS = 4;
 
@@ -50,6 +52,16 @@ function fixture(options: Partial<SideReadsOptions> = {}) {
     reads.devices({ tenantId, limit: 1, signal });
   return { reads, ask, sources, telemetry, guard, life, log, letGo: () => held.resolve() };
 }
+
+const RANGE = {
+  tenantId: "acme",
+  deviceIds: ["dev-1", "dev-2"],
+  after: sampleAt(0).timestamp,
+  until: sampleAt(60).timestamp,
+  maxSamples: 2,
+  order: "ascending",
+  resolutionSeconds: null,
+} as const;
 
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 50; turn++) await Promise.resolve();
@@ -129,4 +141,65 @@ Deno.test("A source with a single place lets questions have it, one at a time", 
   assert.equal(sources.historyReads.length, 1);
   letGo();
   assert.ok((await Promise.all(asked)).every(({ ok }) => ok));
+});
+
+Deno.test("Ranges of several devices are one question, passed on as it was asked", async () => {
+  const { reads, sources, letGo } = fixture();
+  letGo();
+  for (let second = 1; second <= 6; second++) sources.put("acme", "dev-1", sampleAt(second));
+  sources.put("acme", "dev-2", sampleAt(9));
+  const { signal } = new AbortController();
+  const answer = await reads.ranges({ ...RANGE, skipSamples: 3, signal });
+  assert.ok(answer.ok);
+  assert.deepEqual([...answer.value.samples], [["dev-1", [sampleAt(4), sampleAt(5)]]]);
+  assert.deepEqual([...answer.value.truncated], ["dev-1"]);
+  assert.deepEqual(sources.historyReads, [{ ...RANGE, skipSamples: 3 }]);
+});
+
+Deno.test("The state of the alerts is one question, passed on as it was asked", async () => {
+  const { reads, sources } = fixture();
+  const [open, passed] = [
+    alertOf(2, { severity: null, created_at: "2026-11-18T11:00:02.000000Z" }),
+    alertOf(1, { created_at: "2026-11-18T11:00:01.000000Z" }),
+  ];
+  const closed_at = "2026-11-18T11:00:03.000000Z";
+  sources.setAlerts("acme", [open, { ...passed, closed_at }, alertOf(0)]);
+  const asked = {
+    tenantId: "acme",
+    limit: 5,
+    changedSince: "2026-11-18T11:00:00.000000000Z",
+    isCounted: true,
+  };
+  const answer = await reads.alertState({ ...asked, signal: new AbortController().signal });
+  assert.deepEqual(answer, {
+    ok: true,
+    value: {
+      open: [open, alertOf(0)],
+      changed: [
+        { alert: open, isOpen: true, closedAt: null },
+        { alert: passed, isOpen: false, closedAt: closed_at },
+      ],
+      isChangedTruncated: false,
+      counts: { total: 2, bySeverity: { 3: 1, none: 1 } },
+    },
+  });
+  assert.deepEqual(sources.alertStateReads, [asked]);
+});
+
+Deno.test("Questions of several devices and of alerts wait in their source's line, and learn that it can't be read", async () => {
+  const { reads, ask, sources, letGo } = fixture({ maxReads: 1 });
+  const first = ask("acme");
+  const { signal } = new AbortController();
+  const second = reads.ranges({ ...RANGE, signal });
+  const asked = { tenantId: "acme", limit: 1, changedSince: null, isCounted: false, signal };
+  // Alerts have a line of their own.
+  assert.equal((await reads.alertState(asked)).ok, true);
+  assert.equal(sources.historyReads.length, 1);
+  letGo();
+  assert.ok((await first).ok && (await second).ok);
+  const refused = { ok: false, refusal: "unavailable", retryAfterMs: 5_000 };
+  sources.historyFault = () => new SourceError("unavailable", "Connection refused");
+  sources.alertFault = () => new SourceError("unavailable", "Connection refused");
+  assert.deepEqual(await reads.ranges({ ...RANGE, signal }), refused);
+  assert.deepEqual(await reads.alertState(asked), refused);
 });

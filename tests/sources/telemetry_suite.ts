@@ -2,9 +2,14 @@
 import assert from "node:assert/strict";
 import type { Sample } from "../../src/protocol/server_messages.ts";
 import { SourceError } from "../../src/sources/source_error.ts";
-import type { LatestResult, TelemetrySource } from "../../src/sources/telemetry_source.ts";
+import type {
+  LatestQuery,
+  LatestResult,
+  TelemetrySource,
+} from "../../src/sources/telemetry_source.ts";
 
 export interface TelemetryPoint {
+  /** Empty: the point is of no device. */
   readonly deviceId: string;
   readonly siteId?: string;
   /** RFC3339, up to nine fractional digits. */
@@ -43,7 +48,7 @@ function instant(agoMs: number, nanos = 0): string {
 function read(
   source: TelemetrySource,
   tenantId: string,
-  deviceIds: readonly string[],
+  deviceIds: LatestQuery["deviceIds"],
 ): Promise<LatestResult> {
   return source.readLatest({ tenantId, deviceIds, signal: new AbortController().signal });
 }
@@ -449,10 +454,87 @@ const steps: Readonly<Record<string, Step>> = {
     );
     const { samples } = await read(fixture.source(), tenantId, deviceIds);
     assert.equal(samples.size, 1_500);
+    const all = await read(fixture.source(), tenantId, "all");
+    assert.equal(all.samples.size, 1_500);
     for (const [n, deviceId] of deviceIds.entries()) {
       assert.equal(samples.get(deviceId)?.timestamp, timestamp);
       assert.deepEqual(entries(samples.get(deviceId)), [["value", n]]);
+      assert.deepEqual(all.samples.get(deviceId), samples.get(deviceId));
     }
+  },
+
+  async "A read of all devices gives each one's newest sample, and nothing that is of no device"(
+    fixture,
+    tenantId,
+  ) {
+    const at = (seconds: number) => instant(minuteMs - seconds * 1_000);
+    const awkward = awkwardIds.map((deviceId, n) => ({
+      deviceId,
+      timestamp: at(0),
+      metrics: { n },
+    }));
+    await fixture.write(tenantId, [
+      ...awkward,
+      { deviceId: "", timestamp: at(9), metrics: { value: -1 } },
+      { deviceId: "", siteId: "plant-a", timestamp: at(8), metrics: { value: -2 } },
+      { deviceId: "steady", timestamp: at(1), metrics: { temp_c: 1, old: 1 } },
+      { deviceId: "steady", timestamp: at(2), metrics: { temp_c: 2.5, fw: "x", ok: true } },
+      { deviceId: "moved", siteId: "plant-b", timestamp: at(3), metrics: { temp_c: 3 } },
+      { deviceId: "moved", siteId: "plant-a", timestamp: at(4), metrics: { humidity: 4n } },
+      { deviceId: "named", timestamp: at(0), metrics: { device_id: "steady", temp_c: 5 } },
+      { deviceId: "silent", timestamp: at(0), metrics: { seq: 1n } },
+    ]);
+    await fixture.write(`${tenantId}_b`, [
+      { deviceId: "steady", timestamp: at(9), metrics: { value: 42 } },
+      { deviceId: "theirs", timestamp: at(9), metrics: { value: 42 } },
+    ]);
+    const source = fixture.source();
+    const { samples, unreadable } = await read(source, tenantId, "all");
+    const expected: [string, [string, unknown][]][] = [
+      ...awkwardIds.map((id, n): [string, [string, unknown][]] => [id, [["n", n]]]),
+      ["moved", [["humidity", 4]]],
+      ["named", [["temp_c", 5]]],
+      ["silent", []],
+      ["steady", [["fw", "x"], ["ok", true], ["temp_c", 2.5]]],
+    ];
+    const byId = ([a]: [string, unknown], [b]: [string, unknown]) => (a < b ? -1 : 1);
+    const found = [...samples].map(([id, sample]): [string, unknown] => [id, entries(sample)]);
+    assert.deepEqual(found.sort(byId), expected.sort(byId));
+    assert.equal(unreadable.size, 0);
+    const named = await read(source, tenantId, [...samples.keys()]);
+    for (const [id, sample] of named.samples) assert.deepEqual(samples.get(id), sample);
+  },
+
+  async "A read of all devices looks no further back, and no further ahead, than any other"(
+    fixture,
+    tenantId,
+  ) {
+    await fixture.write(tenantId, [
+      { deviceId: "inside", timestamp: instant(100_000), metrics: { value: 1 } },
+      { deviceId: "outside", timestamp: instant(140_000), metrics: { value: 2 } },
+      { deviceId: "wrong", timestamp: instant(minuteMs), metrics: { value: 3 } },
+      { deviceId: "wrong", timestamp: instant(-140_000), metrics: { value: 4, other: 4 } },
+      { deviceId: "ahead", timestamp: instant(-100_000), metrics: { value: 5 } },
+      { deviceId: "far", timestamp: "2105-01-01T00:00:00Z", metrics: { value: 6 } },
+    ]);
+    const source = fixture.source({ lookbackMs: 120_000, futureMs: 120_000 });
+    const { samples } = await read(source, tenantId, "all");
+    assert.deepEqual([...samples.keys()].sort(), ["ahead", "inside", "wrong"]);
+    assert.deepEqual(entries(samples.get("wrong")), [["value", 3]]);
+  },
+
+  async "A read of all devices of a tenant without a sample is empty"(fixture, tenantId) {
+    await fixture.write(tenantId, []);
+    const empty = await read(fixture.source(), tenantId, "all");
+    assert.deepEqual([empty.samples.size, empty.unreadable.size], [0, 0]);
+    await fixture.write(tenantId, [{
+      deviceId: "",
+      siteId: "plant-a",
+      timestamp: instant(minuteMs),
+      metrics: { value: 1 },
+    }]);
+    const nobodys = await read(fixture.source(), tenantId, "all");
+    assert.deepEqual([nobodys.samples.size, nobodys.unreadable.size], [0, 0]);
   },
 
   async "An aborted signal rejects with its own reason, before the read and during it"(
@@ -465,19 +547,20 @@ const steps: Readonly<Record<string, Step>> = {
       metrics: { value: 1 },
     }]);
     const source = fixture.source();
-    const query = { tenantId, deviceIds: ["dev-1"] };
-    const before = new Error("Aborted before");
-    const isBefore = (error: unknown) => error === before;
-    await assert.rejects(
-      async () => await source.readLatest({ ...query, signal: AbortSignal.abort(before) }),
-      isBefore,
-    );
+    for (const deviceIds of [["dev-1"], "all"] as const) {
+      const query = { tenantId, deviceIds };
+      const before = new Error("Aborted before");
+      await assert.rejects(
+        async () => await source.readLatest({ ...query, signal: AbortSignal.abort(before) }),
+        (error: unknown) => error === before,
+      );
 
-    const during = new Error("Aborted during");
-    const controller = new AbortController();
-    const pending = source.readLatest({ ...query, signal: controller.signal });
-    controller.abort(during);
-    await assert.rejects(pending, (error: unknown) => error === during);
+      const during = new Error("Aborted during");
+      const controller = new AbortController();
+      const pending = source.readLatest({ ...query, signal: controller.signal });
+      controller.abort(during);
+      await assert.rejects(pending, (error: unknown) => error === during);
+    }
 
     assert.deepEqual(entries(await readOne(source, tenantId, "dev-1")), [["value", 1]]);
   },
@@ -486,14 +569,16 @@ const steps: Readonly<Record<string, Step>> = {
     fixture,
     tenantId,
   ) {
-    const pending = read(fixture.source(), `${tenantId}_nobody`, ["dev-1"]);
-    if (fixture.unknownTenant === "empty") {
-      assert.equal((await pending).samples.size, 0);
-    } else {
-      await assert.rejects(
-        pending,
-        (error: unknown) => error instanceof SourceError && error.kind === "missing",
-      );
+    for (const deviceIds of [["dev-1"], "all"] as const) {
+      const pending = read(fixture.source(), `${tenantId}_nobody`, deviceIds);
+      if (fixture.unknownTenant === "empty") {
+        assert.equal((await pending).samples.size, 0);
+      } else {
+        await assert.rejects(
+          pending,
+          (error: unknown) => error instanceof SourceError && error.kind === "missing",
+        );
+      }
     }
   },
 };

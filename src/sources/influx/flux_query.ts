@@ -1,6 +1,7 @@
 // Writes the Flux of a read; every name and id must pass the client's own escaping of string literals.
 import { toFluxValue } from "@influxdata/influxdb-client";
 import { instantOfNanos, nanosOf } from "../../protocol/nano_instant.ts";
+import type { LatestQuery } from "../telemetry_source.ts";
 import { balancedOr } from "./balanced_or.ts";
 import type { TimeWindow } from "./time_window.ts";
 
@@ -8,7 +9,7 @@ export interface FluxQueryOptions {
   readonly bucket: string;
   readonly measurement: string;
   readonly deviceTag: string;
-  readonly deviceIds: readonly string[];
+  readonly deviceIds: LatestQuery["deviceIds"];
   readonly window: TimeWindow;
 }
 
@@ -16,6 +17,8 @@ export interface FluxRangeOptions extends FluxQueryOptions {
   readonly order: "ascending" | "descending";
   /** Most rows of one device. */
   readonly limit: number;
+  /** Rows of one device that are left out first. */
+  readonly offset: number;
 }
 
 export interface FluxWindowsOptions extends FluxRangeOptions {
@@ -31,7 +34,8 @@ export function fluxLatestQuery(options: FluxQueryOptions): string {
 
 /** The samples of each device with all their fields. */
 export function fluxRangeQuery(options: FluxRangeOptions): string {
-  const { order, limit } = options;
+  const { order } = options;
+  const limit = options.limit + options.offset;
   // The storage gives each series in time order. No sample of the answer is beyond the limit in any of its series.
   const cut = order === "ascending" ? `limit(n: ${limit})` : `tail(n: ${limit})`;
   return [...stored(options), cut, ...samples(options), ...ordered(options)].join(" |> ");
@@ -73,13 +77,11 @@ export function fluxWindowsQuery(options: FluxWindowsOptions): string {
 export function fluxDevicesQuery(
   options: Omit<FluxQueryOptions, "deviceIds"> & { readonly limit: number },
 ): string {
-  const tag = literal(options.deviceTag);
   const newestFirst = `sort(columns: ["_time"], desc: true)`;
   return [
-    ...measured(options),
-    `filter(fn: (r) => r[${tag}] != "")`,
+    ...stored({ ...options, deviceIds: "all" }),
     `last()`,
-    `keep(columns: ["_time", ${tag}])`,
+    `keep(columns: ["_time", ${literal(options.deviceTag)}])`,
     newestFirst,
     `limit(n: 1)`,
     `group()`,
@@ -88,21 +90,20 @@ export function fluxDevicesQuery(
   ].join(" |> ");
 }
 
-function measured(options: Omit<FluxQueryOptions, "deviceIds">): readonly string[] {
-  const { bucket, measurement, deviceTag, window } = options;
+function stored(options: FluxQueryOptions): readonly string[] {
+  const { bucket, measurement, deviceTag, deviceIds, window } = options;
+  const tag = literal(deviceTag);
+  const devices = deviceIds === "all"
+    ? `r[${tag}] != ""`
+    : balancedOr(deviceIds.map((id) => `r[${tag}] == ${literal(id)}`), "or");
   return [
     `from(bucket: ${literal(bucket)})`,
     `range(start: ${oneNanosecondLater(window.after)}, stop: ${oneNanosecondLater(window.until)})`,
     `filter(fn: (r) => r._measurement == ${literal(measurement)})`,
     // A field named like a column that stays would break the pivot, and with it the read of every device.
-    `filter(fn: (r) => r._field != ${literal(deviceTag)} and r._field != "_time")`,
+    `filter(fn: (r) => r._field != ${tag} and r._field != "_time")`,
+    `filter(fn: (r) => ${devices})`,
   ];
-}
-
-function stored(options: FluxQueryOptions): readonly string[] {
-  const tag = literal(options.deviceTag);
-  const devices = balancedOr(options.deviceIds.map((id) => `r[${tag}] == ${literal(id)}`), "or");
-  return [...measured(options), `filter(fn: (r) => ${devices})`];
 }
 
 function samples({ deviceTag }: Pick<FluxQueryOptions, "deviceTag">): readonly string[] {
@@ -112,8 +113,11 @@ function samples({ deviceTag }: Pick<FluxQueryOptions, "deviceTag">): readonly s
   ];
 }
 
-function ordered({ order, limit }: Pick<FluxRangeOptions, "order" | "limit">): readonly string[] {
-  return [`sort(columns: ["_time"], desc: ${order === "descending"})`, `limit(n: ${limit})`];
+function ordered(
+  { order, limit, offset }: Pick<FluxRangeOptions, "order" | "limit" | "offset">,
+): readonly string[] {
+  const cut = offset === 0 ? `limit(n: ${limit})` : `limit(n: ${limit}, offset: ${offset})`;
+  return [`sort(columns: ["_time"], desc: ${order === "descending"})`, cut];
 }
 
 /** Flux includes the start and excludes the stop; a window's bounds are the other way round. */

@@ -1,12 +1,13 @@
 // Writes the InfluxQL of a read; device ids must only ever be bound parameters, never text of the query, and
 // every name that stands in it is quoted.
+import type { LatestQuery } from "../telemetry_source.ts";
 import { balancedOr } from "./balanced_or.ts";
 import type { TimeWindow } from "./time_window.ts";
 
 export interface InfluxqlQueryOptions {
   readonly measurement: string;
   readonly deviceTag: string;
-  readonly deviceIds: readonly string[];
+  readonly deviceIds: LatestQuery["deviceIds"];
   readonly window: TimeWindow;
 }
 
@@ -19,6 +20,8 @@ export interface InfluxqlRangeOptions extends InfluxqlQueryOptions {
   readonly order: "ascending" | "descending";
   /** Most rows of one device. */
   readonly limit: number;
+  /** Rows of one device that are left out first. */
+  readonly offset: number;
 }
 
 export interface InfluxqlWindowsOptions extends InfluxqlRangeOptions {
@@ -42,7 +45,7 @@ export interface WindowColumn {
 
 /** The newest sample of each device with all its fields. */
 export function influxqlLatestQuery(options: InfluxqlQueryOptions): InfluxqlQuery {
-  return influxqlRangeQuery({ ...options, order: "descending", limit: 1 });
+  return influxqlRangeQuery({ ...options, order: "descending", limit: 1, offset: 0 });
 }
 
 /** The samples of each device with all their fields, those of all its series in time order. */
@@ -84,31 +87,25 @@ export function windowColumns(fields: readonly FieldKey[]): readonly WindowColum
   return [...columns.values()].sort((a, b) => Number(a.isMean) - Number(b.isMean));
 }
 
-/** The newest point of every device that has one. */
-export function influxqlDevicesQuery(
-  { measurement, deviceTag, window }: Omit<InfluxqlQueryOptions, "deviceIds">,
-): string {
-  return `SELECT *::field FROM ${quoteIdentifier(measurement)} WHERE ${timeBounds(window)}` +
-    ` GROUP BY ${quoteIdentifier(deviceTag)} ORDER BY time DESC LIMIT 1`;
-}
-
 function source({ measurement, deviceTag, deviceIds, window }: InfluxqlQueryOptions): string {
   // Without `::tag` a field of the same name would be compared, and the answer be another device's.
-  const conditions = deviceIds.map((_, index) => `${quoteIdentifier(deviceTag)}::tag = $d${index}`);
-  return `FROM ${quoteIdentifier(measurement)} WHERE ${balancedOr(conditions, "OR")} AND ${
-    timeBounds(window)
-  }`;
+  const tag = `${quoteIdentifier(deviceTag)}::tag`;
+  const devices = deviceIds === "all"
+    ? `${tag} != ''`
+    : balancedOr(deviceIds.map((_, index) => `${tag} = $d${index}`), "OR");
+  return `FROM ${quoteIdentifier(measurement)} WHERE ${devices}` +
+    ` AND time > '${window.after}' AND time <= '${window.until}'`;
 }
 
-function timeBounds({ after, until }: TimeWindow): string {
-  return `time > '${after}' AND time <= '${until}'`;
+function ordered(
+  { order, limit, offset }: Pick<InfluxqlRangeOptions, "order" | "limit" | "offset">,
+): string {
+  const cut = offset === 0 ? `LIMIT ${limit}` : `LIMIT ${limit} OFFSET ${offset}`;
+  return `ORDER BY time ${order === "ascending" ? "ASC" : "DESC"} ${cut}`;
 }
 
-function ordered({ order, limit }: Pick<InfluxqlRangeOptions, "order" | "limit">): string {
-  return `ORDER BY time ${order === "ascending" ? "ASC" : "DESC"} LIMIT ${limit}`;
-}
-
-function parametersOf(deviceIds: readonly string[]): Readonly<Record<string, string>> {
+function parametersOf(deviceIds: LatestQuery["deviceIds"]): InfluxqlQuery["parameters"] {
+  if (deviceIds === "all") return {};
   return Object.fromEntries(deviceIds.map((id, index) => [`d${index}`, id]));
 }
 

@@ -13,7 +13,6 @@ import { garbageFault, statementFault } from "./influx_fault.ts";
 import type { InfluxOptions } from "./influx_options.ts";
 import {
   type FieldKey,
-  influxqlDevicesQuery,
   influxqlFieldKeysQuery,
   influxqlLatestQuery,
   type InfluxqlQuery,
@@ -67,7 +66,10 @@ export function createInfluxqlSource(
       const database = bucketName(bucketTemplate, tenantId);
       const collector = new LatestCollector({ deviceIds, metadataKeys });
       const window = timeWindow(clock.now(), options);
-      for (const chunk of deviceChunks(deviceIds, maxDevicesPerQuery)) {
+      const chunks = deviceIds === "all"
+        ? [deviceIds]
+        : deviceChunks(deviceIds, maxDevicesPerQuery);
+      for (const chunk of chunks) {
         const latest = influxqlLatestQuery({ measurement, deviceTag, deviceIds: chunk, window });
         for (const series of await query(latest, { database, signal })) collect(series, collector);
       }
@@ -88,7 +90,8 @@ export function createInfluxqlSource(
       if (resolutionSeconds !== null && columns.length === 0) return collector.result();
       const rows = new RangeRows(collector, metadataKeys);
       // One more than is wanted tells whether there are more.
-      const common = { measurement, deviceTag, window, order, limit: range.maxSamples + 1 };
+      const cut = { order, limit: range.maxSamples + 1, offset: range.skipSamples ?? 0 };
+      const common = { measurement, deviceTag, window, ...cut };
       for (const chunk of deviceChunks(deviceIds, maxDevicesPerQuery)) {
         const asked = { ...common, deviceIds: chunk };
         const samples = resolutionSeconds === null
@@ -105,10 +108,8 @@ export function createInfluxqlSource(
       const database = bucketName(bucketTemplate, tenantId);
       const window = timeWindow(clock.now(), options);
       const rows = new DeviceRows();
-      const text = influxqlDevicesQuery({ measurement, deviceTag, window });
-      for (const series of await query({ text, parameters: {} }, { database, signal })) {
-        collect(series, rows);
-      }
+      const newest = influxqlLatestQuery({ measurement, deviceTag, deviceIds: "all", window });
+      for (const series of await query(newest, { database, signal })) collect(series, rows);
       return rows.result(limit);
     },
     check: (signal) =>

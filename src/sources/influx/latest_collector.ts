@@ -1,20 +1,21 @@
 // Gathers the newest sample of each device out of rows in any order; it must keep nothing about devices not asked for.
-import type { LatestResult, Sample } from "../telemetry_source.ts";
+import type { LatestQuery, LatestResult, Sample } from "../telemetry_source.ts";
 import { createMetricReader, instantOf, type RowSink, type StoredRow } from "./stored_row.ts";
 
 export interface LatestCollectorOptions {
-  readonly deviceIds: readonly string[];
+  readonly deviceIds: LatestQuery["deviceIds"];
   readonly metadataKeys: readonly string[];
 }
 
 export class LatestCollector implements LatestResult, RowSink {
-  readonly #wanted: ReadonlySet<string>;
+  /** Null for all. */
+  readonly #wanted: ReadonlySet<string> | null;
   readonly #readMetrics: ReturnType<typeof createMetricReader>;
   readonly #samples = new Map<string, Sample>();
   readonly #unreadable = new Map<string, string>();
 
   constructor({ deviceIds, metadataKeys }: LatestCollectorOptions) {
-    this.#wanted = new Set(deviceIds);
+    this.#wanted = deviceIds === "all" ? null : new Set(deviceIds);
     this.#readMetrics = createMetricReader(metadataKeys);
   }
 
@@ -28,7 +29,7 @@ export class LatestCollector implements LatestResult, RowSink {
 
   add(row: StoredRow): void {
     const { deviceId } = row;
-    if (!this.#wanted.has(deviceId) || this.#unreadable.has(deviceId)) return;
+    if (!this.#isWanted(deviceId) || this.#unreadable.has(deviceId)) return;
     let timestamp: string;
     try {
       timestamp = instantOf(row);
@@ -40,5 +41,10 @@ export class LatestCollector implements LatestResult, RowSink {
     const known = this.#samples.get(deviceId);
     if (known !== undefined && known.timestamp >= timestamp) return;
     this.#samples.set(deviceId, { timestamp, metrics: this.#readMetrics(row.fields) });
+  }
+
+  /** Points without the tag are nobody's. */
+  #isWanted(deviceId: string): boolean {
+    return this.#wanted === null ? deviceId !== "" : this.#wanted.has(deviceId);
   }
 }

@@ -1,8 +1,9 @@
 // Reads alerts from the table that the platform's backend writes; never without the tenant's transaction.
+import { instantOfNanos, nanosOf } from "../../protocol/nano_instant.ts";
 import type { Alert } from "../../protocol/server_messages.ts";
-import type { AlertSource, AlertsQuery } from "../alert_source.ts";
+import type { AlertSource, AlertsQuery, AlertTableState, ChangedAlert } from "../alert_source.ts";
+import { alertTableQueries } from "./alert_table_queries.ts";
 import type { PostgresPool } from "./postgres_pool.ts";
-import { quoteTable } from "./quote_identifier.ts";
 import type { Row } from "./statement.ts";
 
 export interface AlertTableOptions {
@@ -12,34 +13,64 @@ export interface AlertTableOptions {
 
 /** Throws TypeError on a table name that can't exist. */
 export function createAlertSource(pool: PostgresPool, options: AlertTableOptions): AlertSource {
-  const queries = {
-    OPEN: alertsQuery(options.table, `AND ${IS_OPEN}`),
-    CLOSED: alertsQuery(options.table, `AND NOT (${IS_OPEN})`),
-    ALL: alertsQuery(options.table, ""),
-  };
+  const queries = alertTableQueries(options.table);
   const readAlerts = async ({ tenantId, status, limit, signal }: AlertsQuery) => {
     const [rows] = await pool.readAsTenant(
       tenantId,
-      [{ text: queries[status], parameters: [tenantId, limit] }],
+      [{ text: queries.alerts[status], parameters: [tenantId, limit] }],
       { signal },
     );
     return rows.map(toAlert);
   };
-  return { readOpen: (query) => readAlerts({ ...query, status: "OPEN" }), readAlerts };
+  return {
+    readOpen: (query) => readAlerts({ ...query, status: "OPEN" }),
+    async readState({ tenantId, limit, changedSince, isCounted, signal }) {
+      const parameters = [
+        tenantId,
+        limit,
+        changedSince === null ? null : toLowerBound(changedSince),
+        // One more than is wanted tells whether there are more.
+        limit + 1,
+        String(isCounted),
+      ];
+      const [rows] = await pool.readAsTenant(
+        tenantId,
+        [{ text: queries.state, parameters }],
+        { signal },
+      );
+      const changed = rows.filter(({ part }) => part === "changed").map(toChanged);
+      return {
+        open: rows.filter(({ part }) => part === "open").map(toAlert),
+        changed: changed.slice(-limit),
+        isChangedTruncated: changed.length > limit,
+        counts: isCounted ? toCounts(rows.filter(({ part }) => part === "count")) : null,
+      };
+    },
+    readAlerts,
+  };
 }
 
-/** A backend that sets one and forgets the other must not keep an alert alive. */
-const IS_OPEN = "status = 'OPEN' AND closed_at IS NULL";
+/** The column holds microseconds: an alert of the one that the instant lies within is read rather than lost. */
+function toLowerBound(instant: string): string {
+  const micros = nanosOf(`${instant.slice(0, 26)}000Z`);
+  const isBetween = instant.slice(26, 29) !== "000";
+  return `${instantOfNanos(isBetween ? micros - 1_000n : micros).slice(0, 26)}Z`;
+}
 
-/** The policy alone would do for the tenant; naming it too lets the planner use the index. */
-function alertsQuery(table: string, condition: string): string {
-  return `
-    SELECT id::text AS alert_id, tenant_id, device_id, site_id, alert_type, severity::text, confidence::text,
-           summary, status, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at
-    FROM ${quoteTable(table)} AS alert
-    WHERE tenant_id = $1 ${condition} AND isfinite(created_at)
-    ORDER BY alert.created_at DESC, alert.id DESC
-    LIMIT $2::bigint`;
+function toChanged(row: Row): ChangedAlert {
+  return {
+    alert: toAlert(row),
+    isOpen: row.is_open === "t",
+    closedAt: row.closed_at ?? null,
+  };
+}
+
+function toCounts(rows: readonly Row[]): AlertTableState["counts"] {
+  const bySeverity = rows.map((row) => [row.severity ?? "none", Number(row.place)] as const);
+  return {
+    total: bySeverity.reduce((total, [, count]) => total + count, 0),
+    bySeverity: Object.fromEntries(bySeverity),
+  };
 }
 
 function toAlert(row: Row): Alert {

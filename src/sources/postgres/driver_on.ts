@@ -7,6 +7,8 @@ import type { ServerAddress } from "./server_address.ts";
 export interface DriverOptions {
   readonly address: ServerAddress;
   readonly prepare: boolean;
+  /** Told of what arrives on channels that the connection listens to; it must not throw. */
+  readonly notified?: (channel: string, payload: string) => void;
   readonly log: Log;
 }
 
@@ -20,7 +22,7 @@ const VERBATIM = {
 
 /** A driver that lives and dies with the one socket that it is handed. */
 export function driverOn(socket: GuardedSocket, options: DriverOptions): postgres.Sql {
-  const { address, prepare, log } = options;
+  const { address, prepare, notified, log } = options;
   // Every option is given, so that the driver asks the environment for none of them. Its timers are off and its
   // reconnecting never starts.
   const driverOptions = {
@@ -47,6 +49,7 @@ export function driverOn(socket: GuardedSocket, options: DriverOptions): postgre
     publications: "",
     target_session_attrs: undefined,
     types: { verbatim: VERBATIM },
+    onnotify: notified,
     onnotice: (notice: { readonly code?: string }) =>
       log.debug("postgres_notice", { code: notice.code }),
   };

@@ -6,24 +6,28 @@ type Ordered = Readonly<Record<"ascending" | "descending", string>>;
 export interface TelemetryTableQueries {
   /** $1 tenant, $2 devices, $3 after, $4 until. */
   readonly latest: string;
-  /** And $5 most rows of a device. */
+  /** $1 tenant, $2 after, $3 until. */
+  readonly latestOfAll: string;
+  /** As `latest`, and $5 most rows of a device, $6 rows of a device that are left out first. */
   readonly range: Ordered;
-  /** And $6 seconds of a window, $7 names that are no metrics. */
+  /** As `range`, and $7 seconds of a window, $8 names that are no metrics. */
   readonly windows: Ordered;
   /** $1 tenant, $2 after, $3 until, $4 most devices. */
   readonly devices: string;
 }
 
 const SHOWN = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
+const CUT = "LIMIT $5::bigint OFFSET $6::bigint";
 
 /** Throws TypeError on a table name that can't exist. */
 export function telemetryTableQueries(name: string): TelemetryTableQueries {
   const table = quoteTable(name);
   return {
-    latest: rangeQuery(table, { direction: "DESC", limit: "1" }),
+    latest: rangeQuery(table, { direction: "DESC", cut: "LIMIT 1" }),
+    latestOfAll: latestOfAllQuery(table),
     range: {
-      ascending: rangeQuery(table, { direction: "ASC", limit: "$5::bigint" }),
-      descending: rangeQuery(table, { direction: "DESC", limit: "$5::bigint" }),
+      ascending: rangeQuery(table, { direction: "ASC", cut: CUT }),
+      descending: rangeQuery(table, { direction: "DESC", cut: CUT }),
     },
     windows: { ascending: windowsQuery(table, "ASC"), descending: windowsQuery(table, "DESC") },
     devices: devicesQuery(table),
@@ -33,7 +37,7 @@ export function telemetryTableQueries(name: string): TelemetryTableQueries {
 /** LATERAL with LIMIT goes down the index once for each device and no further; DISTINCT ON would walk all their samples. */
 function rangeQuery(
   table: string,
-  { direction, limit }: { readonly direction: "ASC" | "DESC"; readonly limit: string },
+  { direction, cut }: { readonly direction: "ASC" | "DESC"; readonly cut: string },
 ): string {
   return `
     SELECT wanted.device_id, found.time, found.metrics
@@ -44,7 +48,7 @@ function rangeQuery(
       WHERE sample.tenant_id = $1 AND sample.device_id = wanted.device_id
         AND sample.time > $3::timestamptz AND sample.time <= $4::timestamptz
       ORDER BY sample.time ${direction}
-      LIMIT ${limit}
+      ${cut}
     ) AS found`;
 }
 
@@ -67,7 +71,7 @@ function windowsQuery(table: string, direction: "ASC" | "DESC"): string {
                  (array_agg(entry.value ORDER BY sample.time DESC))[1]
                ) AS value
         FROM (
-          SELECT time, (floor(extract(epoch FROM time) / $6::bigint) * $6::bigint)::float8 AS start,
+          SELECT time, (floor(extract(epoch FROM time) / $7::bigint) * $7::bigint)::float8 AS start,
                  CASE WHEN jsonb_typeof(metrics) = 'object' THEN metrics ELSE '{}' END AS metrics,
                  NULLIF(jsonb_typeof(metrics), 'object') AS unreadable
           FROM ${table}
@@ -75,20 +79,37 @@ function windowsQuery(table: string, direction: "ASC" | "DESC"): string {
             AND time > $3::timestamptz AND time <= $4::timestamptz
         ) AS sample
         LEFT JOIN LATERAL jsonb_each(sample.metrics) AS entry (name, value) 
-          ON jsonb_typeof(entry.value) <> 'null' AND entry.name <> ALL ($7::text[]) AND NOT starts_with(entry.name, 'iox::')
+          ON jsonb_typeof(entry.value) <> 'null' AND entry.name <> ALL ($8::text[]) AND NOT starts_with(entry.name, 'iox::')
         GROUP BY sample.start, entry.name
       ) AS metric
       GROUP BY metric.start
       HAVING count(metric.name) > 0 OR count(metric.unreadable) > 0
       ORDER BY metric.start ${direction}
-      LIMIT $5::bigint
+      ${CUT}
     ) AS found`;
 }
 
-/** One step down the index from each device to the next, and one more to its newest sample; no walk over samples. */
+function latestOfAllQuery(table: string): string {
+  return `
+    ${everyDevice(table)}
+    SELECT device.id AS device_id, to_char(newest.time AT TIME ZONE 'UTC', ${SHOWN}) AS time, newest.metrics::text AS metrics
+    FROM device
+    CROSS JOIN LATERAL (${newestOfDevice(table, "time, sample.metrics")}) AS newest`;
+}
+
 function devicesQuery(table: string): string {
   return `
-    WITH RECURSIVE device (id) AS (
+    ${everyDevice(table)}
+    SELECT device.id AS device_id, to_char(newest.time AT TIME ZONE 'UTC', ${SHOWN}) AS time
+    FROM device
+    CROSS JOIN LATERAL (${newestOfDevice(table, "time")}) AS newest
+    ORDER BY newest.time DESC, device.id
+    LIMIT $4::bigint`;
+}
+
+/** One step down the index from each device to the next, and one more to its newest sample; no walk over samples. */
+function everyDevice(table: string): string {
+  return `WITH RECURSIVE device (id) AS (
       (SELECT device_id FROM ${table} WHERE tenant_id = $1 ORDER BY device_id LIMIT 1)
       UNION ALL
       SELECT (
@@ -99,16 +120,16 @@ function devicesQuery(table: string): string {
       )
       FROM device
       WHERE device.id IS NOT NULL
-    )
-    SELECT device.id AS device_id, to_char(newest.time AT TIME ZONE 'UTC', ${SHOWN}) AS time
-    FROM device
-    CROSS JOIN LATERAL (
-      SELECT sample.time FROM ${table} AS sample
-      WHERE sample.tenant_id = $1 AND sample.device_id = device.id
+    )`;
+}
+
+/** Samples of a device without a name are nobody's. */
+function newestOfDevice(table: string, columns: string): string {
+  return `
+      SELECT sample.${columns} FROM ${table} AS sample
+      WHERE sample.tenant_id = $1 AND sample.device_id = device.id AND device.id <> ''
         AND sample.time > $2::timestamptz AND sample.time <= $3::timestamptz
       ORDER BY sample.time DESC
       LIMIT 1
-    ) AS newest
-    ORDER BY newest.time DESC, device.id
-    LIMIT $4::bigint`;
+    `;
 }

@@ -43,12 +43,13 @@ export function createTelemetryTableSource(
   });
   return {
     async readLatest({ tenantId, deviceIds, signal }) {
-      const parameters = [tenantId, deviceIds.filter(canBeStored), ...lookback()];
-      const [rows] = await pool.readAsTenant(
-        tenantId,
-        [{ text: queries.latest, parameters }],
-        { signal },
-      );
+      const statement = deviceIds === "all"
+        ? { text: queries.latestOfAll, parameters: [tenantId, ...lookback()] }
+        : {
+          text: queries.latest,
+          parameters: [tenantId, deviceIds.filter(canBeStored), ...lookback()],
+        };
+      const [rows] = await pool.readAsTenant(tenantId, [statement], { signal });
       const samples = new Map<string, Sample>();
       const unreadable = new Map<string, string>();
       for (const row of rows) {
@@ -76,6 +77,7 @@ export function createTelemetryTableSource(
           toMicros(bounds.until),
           // One more than is wanted tells whether there are more.
           range.maxSamples + 1,
+          range.skipSamples ?? 0,
           ...(resolutionSeconds === null ? [] : [resolutionSeconds, metadataKeys]),
         ],
       };

@@ -1,40 +1,28 @@
 // One connection to PostgreSQL that can do one thing: read as a tenant, in a transaction that it always ends itself.
 // A connection that failed in any way is never used again.
 import type postgres from "postgres";
-import type { Clock } from "../../clock.ts";
-import type { Log } from "../../observe/log.ts";
 import { SourceError } from "../source_error.ts";
-import { driverOn } from "./driver_on.ts";
-import { GuardedSocket } from "./guarded_socket.ts";
 import { quoteIdentifier } from "./quote_identifier.ts";
-import type { ServerAddress } from "./server_address.ts";
+import { ServerConnection, type ServerConnectionOptions } from "./server_connection.ts";
 import { type ReadStage, sqlStateOf, toSourceError } from "./source_fault.ts";
 import type { Answers, Row, Statement, StatementParameter } from "./statement.ts";
 import type { TenantIsolation } from "./tenant_isolation.ts";
 
-export interface TenantConnectionOptions {
-  readonly address: ServerAddress;
-  readonly caCertificate?: string;
-  readonly prepare: boolean;
+export interface TenantConnectionOptions extends Omit<ServerConnectionOptions, "notified"> {
   /** Role of the transaction; empty: the login's own. */
   readonly role: string;
   readonly tenantSetting: string;
   readonly isolation: TenantIsolation;
   readonly statementTimeoutMs: number;
-  readonly connectTimeoutMs: number;
-  readonly log: Log;
-  readonly clock: Clock;
 }
 
 /** What the answer may take on top of the server's own limit before the connection counts as dead. */
 const ANSWER_GRACE_MS = 1_000;
 const ABORTED_TRANSACTION = "25P02";
-/** The server is given so long to take its leave. */
-const CLOSE_TIMEOUT_MS = 500;
 
 export class TenantConnection {
   readonly #options: TenantConnectionOptions;
-  readonly #socket: GuardedSocket;
+  readonly #server: ServerConnection;
   readonly #driver: postgres.Sql;
   readonly #opening: string;
   readonly openedAt: number;
@@ -46,47 +34,23 @@ export class TenantConnection {
    * Connects, logs in and has PostgreSQL show that it keeps tenants apart. Throws SourceError, `denied` when it does not;
    * an aborted signal rejects with the signal's reason.
    */
-  static async open(
-    options: TenantConnectionOptions,
-    signal: AbortSignal,
-  ): Promise<TenantConnection> {
-    const expiry = new AbortController();
-    const timer = options.clock.setTimeout(() =>
-      expiry.abort(
-        new SourceError(
-          "unavailable",
-          `PostgreSQL did not take a connection within ${options.connectTimeoutMs} ms`,
-        ),
-      ), options.connectTimeoutMs);
-    const either = AbortSignal.any([signal, expiry.signal]);
-    let socket: GuardedSocket | null = null;
-    const drop = () => socket?.destroy(either.reason);
-    either.addEventListener("abort", drop, { once: true });
-    try {
-      const { address, caCertificate } = options;
-      socket = await GuardedSocket.connect({
-        address,
-        ...(caCertificate === undefined ? {} : { caCertificate }),
-        signal: either,
-      });
-      const connection = new TenantConnection(options, socket);
-      // By itself: of a login that is refused only the first query is told.
-      await connection.#answerOf(connection.#driver.unsafe("SELECT 1"));
-      await connection.#proveIsolation();
-      return connection;
-    } catch (error) {
-      socket?.destroy();
-      throw either.aborted ? either.reason : toSourceError(error, "connect");
-    } finally {
-      either.removeEventListener("abort", drop);
-      options.clock.clearTimeout(timer);
-    }
+  static open(options: TenantConnectionOptions, signal: AbortSignal): Promise<TenantConnection> {
+    return ServerConnection.open(options, {
+      signal,
+      begin: async (server) => {
+        const connection = new TenantConnection(options, server);
+        // By itself: of a login that is refused only the first query is told.
+        await server.answerOf(server.driver.unsafe("SELECT 1"));
+        await connection.#proveIsolation();
+        return connection;
+      },
+    });
   }
 
-  private constructor(options: TenantConnectionOptions, socket: GuardedSocket) {
+  private constructor(options: TenantConnectionOptions, server: ServerConnection) {
     this.#options = options;
-    this.#socket = socket;
-    this.#driver = driverOn(socket, options);
+    this.#server = server;
+    this.#driver = server.driver;
     this.openedAt = options.clock.monotonicNow();
     // A snapshot for each statement, so that the witness sees the policies of this instant and not of the beginning.
     this.#opening = openingOf("ISOLATION LEVEL READ COMMITTED READ ONLY", options);
@@ -94,11 +58,11 @@ export class TenantConnection {
 
   /** Resolves with the cause once the connection is gone. */
   get gone(): Promise<Error> {
-    return this.#socket.gone;
+    return this.#server.gone;
   }
 
   get isUsable(): boolean {
-    return this.#socket.failure === null;
+    return this.#server.failure === null;
   }
 
   /** Whether it may serve those who wait: it lives, and its read, if it has one, is still waited for. */
@@ -108,7 +72,7 @@ export class TenantConnection {
 
   /** What ended the connection: a SourceError when it was our own deadline. */
   get failure(): Error | null {
-    return this.#socket.failure;
+    return this.#server.failure;
   }
 
   /**
@@ -141,13 +105,9 @@ export class TenantConnection {
   }
 
   /** Takes leave of the server, in a bounded time; a read under way fails at once. */
-  async close(): Promise<void> {
-    if (this.#isBusy) this.#socket.destroy();
-    this.#socket.end(TERMINATE);
-    const { clock } = this.#options;
-    const timer = clock.setTimeout(() => this.#socket.destroy(), CLOSE_TIMEOUT_MS);
-    await this.#socket.gone;
-    clock.clearTimeout(timer);
+  close(): Promise<void> {
+    if (this.#isBusy) this.#server.destroy();
+    return this.#server.close();
   }
 
   async #transaction<const S extends readonly Statement[]>(
@@ -162,7 +122,9 @@ export class TenantConnection {
     const witness = isolation.witness === null ? [] : [isolation.witness];
     let answers: Settled;
     try {
-      answers = await this.#answerOf(this.#ask(this.#opening, [naming, ...statements, ...witness]));
+      answers = await this.#server.answerOf(
+        this.#ask(this.#opening, [naming, ...statements, ...witness]),
+      );
     } catch (error) {
       throw toSourceError(error, "read");
     }
@@ -171,7 +133,7 @@ export class TenantConnection {
       if (isolation.witness !== null) isolation.judge(rows.pop() ?? []);
     } catch (error) {
       // The next connection asks again, and more thoroughly.
-      this.#socket.destroy(asError(error));
+      this.#server.destroy(asError(error));
       throw error;
     }
     return rows as unknown as Answers<S>;
@@ -201,7 +163,7 @@ export class TenantConnection {
     // Where a policy shows nothing, a look at the whole table would be the planner's way to find that out.
     const probing = `${opening}; SET LOCAL enable_seqscan = off`;
     const inspection = isolation.inspection === null ? [] : [isolation.inspection];
-    const [inspected, ...probed] = await this.#answerOf(Promise.all([
+    const [inspected, ...probed] = await this.#server.answerOf(Promise.all([
       this.#ask(opening, inspection),
       ...isolation.probes.map(({ statements }) => this.#ask(probing, statements)),
     ]));
@@ -235,14 +197,14 @@ export class TenantConnection {
     const first = failures.find(({ error }) => sqlStateOf(error) !== ABORTED_TRANSACTION);
     if (first !== undefined) {
       const stage: ReadStage = first.index < entering ? "enter" : "read";
-      if (!isClean) this.#socket.destroy(asError(first.error));
+      if (!isClean) this.#server.destroy(asError(first.error));
       throw toSourceError(first.error, stage);
     }
     if (command !== "COMMIT") {
       // The driver repeats a statement whose plan became stale, but behind the COMMIT: outside of the transaction,
       // as nobody, where a table looks empty. Such an answer must not pass for one.
       const cause = new Error("The transaction was rolled back without an error of its own");
-      this.#socket.destroy(cause);
+      this.#server.destroy(cause);
       throw toSourceError(cause, "read");
     }
     return answers.slice(1, -1).map((answer) =>
@@ -250,20 +212,11 @@ export class TenantConnection {
     );
   }
 
-  /** The driver leaves some of its promises pending when a connection dies; nobody may wait on it alone. */
-  #answerOf<T>(answer: PromiseLike<T>): Promise<T> {
-    const lost = Promise.withResolvers<never>();
-    const fail = () => lost.reject(this.#socket.failure);
-    this.#socket.once("error", fail);
-    if (this.#socket.failure !== null) fail();
-    return Promise.race([answer, lost.promise]).finally(() => this.#socket.off("error", fail));
-  }
-
   #expireIn(ms: number): void {
     const { clock } = this.#options;
     clock.clearTimeout(this.#deadline?.timer);
     const timer = clock.setTimeout(() =>
-      this.#socket.destroy(
+      this.#server.destroy(
         new SourceError("unavailable", `PostgreSQL did not answer a read in time (${ms} ms)`),
       ), ms);
     this.#deadline = { timer, at: clock.monotonicNow() + ms };
@@ -281,8 +234,6 @@ function openingOf(
     `; SET LOCAL statement_timeout = ${Math.ceil(statementTimeoutMs)}` +
     (role === "" ? "" : `; SET LOCAL ROLE ${quoteIdentifier(role)}`);
 }
-
-const TERMINATE = new Uint8Array([88, 0, 0, 0, 4]); // "X", length 4
 
 function encode(parameter: StatementParameter): string | null {
   if (parameter === null || typeof parameter === "string") return parameter;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Clock } from "../../../src/clock.ts";
 import type { InfluxOptions } from "../../../src/sources/influx/influx_options.ts";
 import { SourceError } from "../../../src/sources/source_error.ts";
-import type { RangeQuery } from "../../../src/sources/telemetry_source.ts";
+import type { LatestQuery, RangeQuery } from "../../../src/sources/telemetry_source.ts";
 import { createSource, influxOptions, type Language } from "./influx_fixtures.ts";
 import { serveStub, type StubRequest } from "./stub_server.ts";
 
@@ -18,7 +18,7 @@ const empty = { influxql: '{"results":[{"statement_id":0}]}', flux: "\r\n" } as 
 
 async function requestsOf(
   language: Language,
-  deviceIds: readonly string[],
+  deviceIds: LatestQuery["deviceIds"],
   options: Partial<InfluxOptions> = {},
 ): Promise<readonly StubRequest[]> {
   await using server = serveStub(() => new Response(empty[language]));
@@ -55,6 +55,25 @@ Deno.test("Flux has both bounds in time, moved by a nanosecond to the sides that
   const bounds =
     "range(start: 2026-11-18T06:00:00.250000001Z, stop: 2026-11-18T12:01:00.250000001Z)";
   assert.ok(fluxOf(request).includes(bounds));
+});
+
+Deno.test("All devices are one query in either language, with the bounds of any other and only of points that have the tag", async () => {
+  const names = { deviceTag: 't"\\y' };
+  const [influxql, ...more] = await requestsOf("influxql", "all", names);
+  const form = new URLSearchParams(influxql?.body);
+  assert.equal(
+    form.get("q"),
+    `SELECT *::field FROM "telemetry" WHERE "t\\"\\\\y"::tag != ''` +
+      ` AND time > '2026-11-18T06:00:00.250000000Z' AND time <= '2026-11-18T12:01:00.250000000Z'` +
+      ` GROUP BY "t\\"\\\\y" ORDER BY time DESC LIMIT 1`,
+  );
+  assert.equal(form.get("params"), "{}");
+  const [flux, ...others] = await requestsOf("flux", "all", names);
+  const bounds =
+    "range(start: 2026-11-18T06:00:00.250000001Z, stop: 2026-11-18T12:01:00.250000001Z)";
+  assert.ok(fluxOf(flux).includes(bounds));
+  assert.ok(fluxOf(flux).includes(`|> filter(fn: (r) => r["t\\"\\\\y"] != "") |> last()`));
+  assert.deepEqual([more, others], [[], []]);
 });
 
 Deno.test("Flux escapes quotes, backslashes, interpolation, line breaks and NUL in device ids", async () => {
@@ -210,6 +229,16 @@ for (const [language, maxDevices] of [["influxql", 1_000], ["flux", 200]] as con
     assert.equal((await rangeRequests(language, { until: range.after })).length, 0);
   });
 }
+
+Deno.test("What is skipped of a range is left out by the database, after all series of a device are one", async () => {
+  const [influxql] = await rangeRequests("influxql", { skipSamples: 7 });
+  const text = new URLSearchParams(influxql?.body).get("q") ?? "";
+  assert.ok(text.endsWith(` GROUP BY "device_id" ORDER BY time ASC LIMIT 11 OFFSET 7`), text);
+  const [ascending] = await rangeRequests("flux", { skipSamples: 7 });
+  assert.match(fluxOf(ascending), /\|> limit\(n: 18\) \|> keep.* \|> limit\(n: 11, offset: 7\)$/);
+  const [descending] = await rangeRequests("flux", { skipSamples: 7, order: "descending" });
+  assert.match(fluxOf(descending), /\|> tail\(n: 18\) \|> keep.* \|> limit\(n: 11, offset: 7\)$/);
+});
 
 Deno.test("A range in Flux cuts each series before it is put together, from the side that is asked for", async () => {
   const [ascending] = await rangeRequests("flux", {});

@@ -6,11 +6,11 @@ export function lineProtocol(points: readonly TelemetryPoint[]): string {
 }
 
 function line({ deviceId, siteId, timestamp, metrics }: TelemetryPoint): string {
-  const tags = `device_id=${name(deviceId)}${
-    siteId === undefined ? "" : `,site_id=${name(siteId)}`
-  }`;
+  const tags = Object.entries({ device_id: deviceId, site_id: siteId ?? "" })
+    .filter(([, value]) => value !== "")
+    .map(([tag, value]) => `,${tag}=${name(value)}`);
   const fields = Object.entries(metrics).map(([key, value]) => `${name(key)}=${field(value)}`);
-  return `telemetry,${tags} ${fields.join(",")} ${nanoseconds(timestamp)}`;
+  return `telemetry${tags.join("")} ${fields.join(",")} ${nanoseconds(timestamp)}`;
 }
 
 function name(text: string): string {

@@ -74,17 +74,19 @@ postgresSuite("The telemetry table", {
         [device, metrics],
       );
     }
-    const { samples, unreadable } = await sourceOn(pool).readLatest({
-      tenantId: "odd",
-      deviceIds: [...Object.keys(stored), "absent"],
-      ...forever(),
-    });
-    assert.deepEqual([...samples.keys()], ["good"]);
-    assert.deepEqual([...unreadable.keys()].sort(), ["list", "nothing", "number", "text"]);
-    assert.match(
-      unreadable.get("list") ?? "",
-      /a JSON object is expected, the stored value is an array/,
-    );
+    for (const deviceIds of [[...Object.keys(stored), "absent"], "all"] as const) {
+      const { samples, unreadable } = await sourceOn(pool).readLatest({
+        tenantId: "odd",
+        deviceIds,
+        ...forever(),
+      });
+      assert.deepEqual([...samples.keys()], ["good"]);
+      assert.deepEqual([...unreadable.keys()].sort(), ["list", "nothing", "number", "text"]);
+      assert.match(
+        unreadable.get("list") ?? "",
+        /a JSON object is expected, the stored value is an array/,
+      );
+    }
   },
 
   async "A range leaves out the samples that are no objects, says so, and keeps the others"(
@@ -123,24 +125,30 @@ postgresSuite("The telemetry table", {
     }
   },
 
-  async "A list of devices steps over their histories"(server) {
+  async "A list of devices, and a read of all of them, step over their histories"(server) {
     await server.execute(`
       INSERT INTO telemetry
         SELECT 'list', 'dev-' || d, 's', now() - n * interval '1 second', '{"a":1}'
         FROM generate_series(1, 20) AS d, generate_series(1, 1000) AS n;
       ANALYZE telemetry`);
     await using pool = openPool(server);
-    const [rows] = await pool.readAsTenant("list", [{
-      text: `EXPLAIN (ANALYZE, FORMAT JSON) ${telemetryTableQueries("telemetry").devices}`,
-      parameters: ["list", "2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z", 100],
-    }], forever());
-    const plan = rows[0]?.["QUERY PLAN"] ?? "";
-    assert.doesNotMatch(plan, /"Node Type": "Seq Scan"/);
-    const scanned = [
-      ...plan.matchAll(/"Node Type": "Index (?:Only )?Scan".*?"Actual Rows": ([\d.]+)/gs),
+    const { devices, latestOfAll } = telemetryTableQueries("telemetry");
+    const parameters = ["list", "2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z"];
+    const reads = [
+      { text: devices, parameters: [...parameters, 100] },
+      { text: latestOfAll, parameters },
     ];
-    assert.ok(scanned.length >= 3);
-    assert.ok(scanned.every(([, rowsEach]) => Number(rowsEach) <= 1), plan);
+    for (const { text, parameters } of reads) {
+      const statement = { text: `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, parameters };
+      const [rows] = await pool.readAsTenant("list", [statement], forever());
+      const plan = rows[0]?.["QUERY PLAN"] ?? "";
+      assert.doesNotMatch(plan, /"Node Type": "Seq Scan"/);
+      const scanned = [
+        ...plan.matchAll(/"Node Type": "Index (?:Only )?Scan".*?"Actual Rows": ([\d.]+)/gs),
+      ];
+      assert.ok(scanned.length >= 3);
+      assert.ok(scanned.every(([, rowsEach]) => Number(rowsEach) <= 1), plan);
+    }
   },
 
   async "Nested values are kept, to the last digit of their integers"(server) {

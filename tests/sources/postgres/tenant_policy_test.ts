@@ -90,10 +90,11 @@ postgresSuite("Row-level security", {
 
   async "The SQL files can be run again and change nothing"(server) {
     await fill(server);
-    for (const file of ["01_schema.sql", "02_roles.sql", "03_policies.sql"]) {
-      await server.execute(
-        await Deno.readTextFile(new URL(`../../../sql/${file}`, import.meta.url)),
-      );
+    const folder = new URL("../../../sql/", import.meta.url);
+    const files = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    assert.equal(files.length, 4);
+    for (const file of files) {
+      await server.execute(await Deno.readTextFile(new URL(file, folder)));
     }
     await using pool = openPool(server);
     const [alerts] = await pool.readAsTenant("a", everything, forever());
