@@ -1,5 +1,6 @@
 // Starts a tenant's feed with its first connection and stops it a little after its last; nobody else makes feeds.
 import type { TimerHandle } from "../clock.ts";
+import type { FeedUsage } from "../observe/metrics.ts";
 import type { Interest } from "./interest.ts";
 import type { InterestChange, Snapshot } from "./seam.ts";
 import { type FeedOptions, TenantFeed } from "./tenant_feed.ts";
@@ -61,6 +62,16 @@ export class FeedRegistry implements Feeds, Disposable {
     }
   }
 
+  /** The database says that the tenant's alerts have changed; a tenant nobody follows is ignored. */
+  alertsNotified(tenantId: string): void {
+    this.#feeds.get(tenantId)?.feed.alertsNotified();
+  }
+
+  /** Notifications may have been missed: every tenant whose alerts are followed is read. */
+  alertsMissed(): void {
+    for (const { feed } of this.#feeds.values()) feed.alertsMissed();
+  }
+
   [Symbol.dispose](): void {
     this.#isDisposed = true;
     for (const tenantId of [...this.#feeds.keys()]) this.#end(tenantId);
@@ -69,6 +80,28 @@ export class FeedRegistry implements Feeds, Disposable {
   /** What is counted of a tenant; undefined while no feed of it runs. */
   interestOf(tenantId: string): Interest | undefined {
     return this.#feeds.get(tenantId)?.feed.interest;
+  }
+
+  /** What each source is to the tenant; undefined while no feed of it runs. */
+  statusesOf(tenantId: string): TenantFeed["statuses"] | undefined {
+    return this.#feeds.get(tenantId)?.feed.statuses;
+  }
+
+  /** The greatest of all tenants' figures. */
+  get usage(): FeedUsage {
+    const greatest = {
+      feeds: this.#feeds.size,
+      snapshotAgeMs: { telemetry: 0, alerts: 0 },
+      stretch: { telemetry: 1, alerts: 1 },
+    };
+    for (const { feed: { usage } } of this.#feeds.values()) {
+      for (const figure of ["snapshotAgeMs", "stretch"] as const) {
+        for (const source of ["telemetry", "alerts"] as const) {
+          greatest[figure][source] = Math.max(greatest[figure][source], usage[figure][source]);
+        }
+      }
+    }
+    return greatest;
   }
 
   #start(tenantId: string): Running {

@@ -1,16 +1,23 @@
 // Counts what one tenant's connections follow; a feed reads what is counted here and nothing else.
-import type { InterestChange } from "./seam.ts";
+import type { Following, InterestChange } from "./seam.ts";
+
+type Counts = Required<Following>;
+
+const NOBODY: Counts = { latest: 0, every: 0 };
 
 export class Interest {
   #connections = 0;
   #alerts = 0;
-  readonly #devices = new Map<string, number>();
+  #alertChanges = 0;
+  #fleet = 0;
+  #all = NOBODY;
+  readonly #devices = new Map<string, Counts>();
 
   get connections(): number {
     return this.#connections;
   }
 
-  /** The devices that at least one connection follows. */
+  /** The devices that at least one connection follows by name. */
   get deviceIds(): readonly string[] {
     return [...this.#devices.keys()];
   }
@@ -19,38 +26,104 @@ export class Interest {
     return this.#devices.size;
   }
 
-  follows(deviceId: string): boolean {
+  /** Whether anybody follows the device by name. */
+  names(deviceId: string): boolean {
     return this.#devices.has(deviceId);
   }
 
-  followersOf(deviceId: string): number {
-    return this.#devices.get(deviceId) ?? 0;
+  /** Whether anybody follows the device, by name or among all. */
+  follows(deviceId: string): boolean {
+    return this.followsAll || this.names(deviceId);
   }
 
-  get followsAlerts(): boolean {
-    return this.#alerts > 0;
+  /** Whether anybody is sent every sample of the device. */
+  followsEvery(deviceId: string): boolean {
+    return this.followsAllEvery || this.everyFollowersOf(deviceId) > 0;
+  }
+
+  /** How many follow the device by name, its newest sample or every one. */
+  followersOf(deviceId: string): number {
+    const { latest, every } = this.#devices.get(deviceId) ?? NOBODY;
+    return latest + every;
+  }
+
+  everyFollowersOf(deviceId: string): number {
+    return this.#devices.get(deviceId)?.every ?? 0;
+  }
+
+  /** Those who follow every device of the tenant. */
+  get all(): Counts {
+    return this.#all;
+  }
+
+  get followsAll(): boolean {
+    return this.#all.latest > 0 || this.#all.every > 0;
+  }
+
+  get followsAllEvery(): boolean {
+    return this.#all.every > 0;
+  }
+
+  /** Whether a read of the named devices alone would not be enough. */
+  get needsAllDevices(): boolean {
+    return this.followsAll || this.followsFleet;
   }
 
   get alertFollowers(): number {
     return this.#alerts;
   }
 
+  get alertChangeFollowers(): number {
+    return this.#alertChanges;
+  }
+
+  get fleetFollowers(): number {
+    return this.#fleet;
+  }
+
+  get followsFleet(): boolean {
+    return this.#fleet > 0;
+  }
+
+  /** Whether anybody needs a read of the alerts. */
+  get needsAlerts(): boolean {
+    return this.#alerts > 0 || this.needsWholeAlerts;
+  }
+
+  /** Whether the core protocol's list of alerts is not enough for somebody. */
+  get needsWholeAlerts(): boolean {
+    return this.#alertChanges > 0 || this.followsFleet;
+  }
+
   /** Adds a change. A count below zero is a fault of the caller and throws before anything is changed. */
   apply(change: InterestChange): void {
     const connections = this.#connections + (change.connections ?? 0);
     const alerts = this.#alerts + (change.alerts ?? 0);
-    const devices = new Map<string, number>();
-    for (const { deviceId, latest } of change.devices ?? []) {
-      devices.set(deviceId, (devices.get(deviceId) ?? this.followersOf(deviceId)) + latest);
+    const alertChanges = this.#alertChanges + (change.alertChanges ?? 0);
+    const fleet = this.#fleet + (change.fleet ?? 0);
+    const all = sum(this.#all, change.all ?? NOBODY);
+    const devices = new Map<string, Counts>();
+    for (const { deviceId, ...following } of change.devices ?? []) {
+      const before = devices.get(deviceId) ?? this.#devices.get(deviceId) ?? NOBODY;
+      devices.set(deviceId, sum(before, following));
     }
-    if (connections < 0 || alerts < 0 || devices.values().some((count) => count < 0)) {
+    const counts = [connections, alerts, alertChanges, fleet];
+    for (const { latest, every } of [all, ...devices.values()]) counts.push(latest, every);
+    if (counts.some((count) => count < 0)) {
       throw new RangeError(`Interest of tenant "${change.tenantId}" would fall below zero`);
     }
     this.#connections = connections;
     this.#alerts = alerts;
-    for (const [deviceId, count] of devices) {
-      if (count === 0) this.#devices.delete(deviceId);
-      else this.#devices.set(deviceId, count);
+    this.#alertChanges = alertChanges;
+    this.#fleet = fleet;
+    this.#all = all;
+    for (const [deviceId, { latest, every }] of devices) {
+      if (latest + every === 0) this.#devices.delete(deviceId);
+      else this.#devices.set(deviceId, { latest, every });
     }
   }
+}
+
+function sum(before: Counts, { latest, every = 0 }: Following): Counts {
+  return { latest: before.latest + latest, every: before.every + every };
 }

@@ -1,11 +1,22 @@
 // One kind of read of one tenant: at most one tick's read under way, a pause after failures that are the tenant's own,
-// and one log line when reading starts to fail or works again. It knows no interval and no subscriber.
+// one log line when reading starts to fail or works again, and what clients may know of it. It knows no interval and no
+// subscriber.
 import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { SourceError } from "../sources/source_error.ts";
+import type { SourceName, SourceStatus } from "./seam.ts";
+
+/** How a database is for everybody, as the guard before it sees it. */
+export interface SourceState {
+  readonly state: "unknown" | "ok" | "degraded";
+  /** When it became so, in milliseconds since the epoch. */
+  readonly since: number;
+  /** When the next attempt may be made; null unless degraded. */
+  readonly retryAt: number | null;
+}
 
 export interface LaneOptions {
-  readonly source: "telemetry" | "alerts";
+  readonly source: SourceName;
   readonly tenantId: string;
   /** First pause after a failure of the tenant's own; doubles up to `retryMaxMs`. */
   readonly retryBaseMs: number;
@@ -13,6 +24,9 @@ export interface LaneOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
+  readonly state: () => SourceState;
+  /** Told when the source begins to fail this tenant and when it serves it again. */
+  readonly changed: (status: SourceStatus) => void;
 }
 
 /** The share of its time that a tenant may keep a database busy; slower reads stretch the interval. */
@@ -25,9 +39,32 @@ export class Lane {
   #isLogged = false;
   #pausedUntil = 0;
   #restsUntil = 0;
+  #status: SourceStatus | null = null;
+  #servedAt: number;
+  #shareMs = 0;
 
   constructor(options: LaneOptions) {
     this.#options = options;
+    this.#servedAt = options.clock.monotonicNow();
+  }
+
+  /** What clients were told last; null while there was nothing to tell. */
+  get status(): SourceStatus | null {
+    return this.#status;
+  }
+
+  get isReading(): boolean {
+    return this.#isReading;
+  }
+
+  /** Milliseconds since the last read that brought something began, or since there was nothing to read before it. */
+  get ageMs(): number {
+    return this.#options.clock.monotonicNow() - this.#servedAt;
+  }
+
+  /** How long no further tick may read after the last one's read began, in milliseconds. */
+  get shareMs(): number {
+    return this.#shareMs;
   }
 
   /** Whether reading is left off for a while because its last failure was the tenant's own. */
@@ -37,8 +74,12 @@ export class Lane {
 
   /** Whether a tick may read now: none is reading, no pause lasts, and the last read has had its share of the time. */
   get isReady(): boolean {
-    return !this.#isReading && !this.isPaused &&
-      this.#options.clock.monotonicNow() >= this.#restsUntil;
+    return !this.#isReading && this.restMs <= 0;
+  }
+
+  /** How long it is until pause and rest are over; not positive when they are. */
+  get restMs(): number {
+    return Math.max(this.#pausedUntil, this.#restsUntil) - this.#options.clock.monotonicNow();
   }
 
   /**
@@ -53,16 +94,19 @@ export class Lane {
     this.#isReading = false;
     if (result !== null) {
       // Ticks are left out until the read's time is at most its share of the time between two reads.
-      this.#restsUntil = startedAt + (clock.monotonicNow() - startedAt) / MAX_READ_SHARE;
+      this.#shareMs = (clock.monotonicNow() - startedAt) / MAX_READ_SHARE;
+      this.#restsUntil = startedAt + this.#shareMs;
     }
     return result;
   }
 
   /** The same for a first read, which may run beside a tick's. */
   async attempt<T>(signal: AbortSignal, read: () => Promise<T | null>): Promise<T | null> {
+    const startedAt = this.#options.clock.monotonicNow();
     try {
       const result = await read();
-      if (result !== null) this.#recovered();
+      if (result !== null) this.#servedAt = Math.max(this.#servedAt, startedAt);
+      if (result !== null && !signal.aborted) this.#recovered();
       return result;
     } catch (error) {
       if (!signal.aborted) this.#failed(error);
@@ -73,6 +117,7 @@ export class Lane {
   #recovered(): void {
     this.#failures = 0;
     this.#pausedUntil = 0;
+    this.#serves();
     if (!this.#isLogged) return;
     this.#isLogged = false;
     const { log, source, tenantId } = this.#options;
@@ -88,9 +133,45 @@ export class Lane {
       this.#failures++;
       this.#pausedUntil = clock.monotonicNow() + ceilingMs * (0.5 + random() / 2);
     }
+    this.#judge(error);
     // The source's guard tells once for everybody that a database is down; a line a tenant would bury it.
     if (this.#isLogged || (error instanceof SourceError && error.kind === "unavailable")) return;
     this.#isLogged = true;
     log.warning("read_failed", { source, tenant: tenantId, error });
+  }
+
+  #judge(error: unknown): void {
+    const { clock, source, retryBaseMs, state } = this.#options;
+    const shared = state();
+    if (shared.state === "degraded") {
+      this.#become({ source, state: "degraded", since: shared.since, retryAt: shared.retryAt });
+      return;
+    }
+    const kind = error instanceof SourceError ? error.kind : null;
+    // One lost read is no state yet, and a tenant without a bucket is merely new: the database has answered.
+    if (kind === "unavailable") return;
+    if (kind === "missing") {
+      this.#serves();
+      return;
+    }
+    const now = clock.now();
+    const pauseMs = kind === null ? retryBaseMs : this.#pausedUntil - clock.monotonicNow();
+    const since = this.#status?.state === "degraded" ? this.#status.since : now;
+    this.#become({ source, state: "degraded", since, retryAt: now + pauseMs });
+  }
+
+  #serves(): void {
+    if (this.#status?.state !== "degraded") return;
+    const { clock, source, state } = this.#options;
+    const shared = state();
+    const isShared = shared.state === "ok" && shared.since >= this.#status.since;
+    const since = isShared ? shared.since : clock.now();
+    this.#become({ source, state: "ok", since, retryAt: null });
+  }
+
+  #become(status: SourceStatus): void {
+    const isTold = this.#status?.state === status.state;
+    this.#status = status;
+    if (!isTold) this.#options.changed(status);
   }
 }

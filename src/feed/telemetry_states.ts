@@ -1,57 +1,58 @@
-// Reads the newest samples of a tenant's devices and keeps what the last read said of each; a late answer never
-// replaces a newer one, and a device that spoils a query is set aside so that the others are read.
-import type { Clock } from "../clock.ts";
+// Keeps what the last read said of each device's newest sample; a late answer never replaces a newer one, and a device
+// that spoils a query is set aside so that the others are read.
 import type { Log } from "../observe/log.ts";
 import { type Frame, frameOf } from "../protocol/frame.ts";
 import type { Sample } from "../protocol/server_messages.ts";
-import { SourceError } from "../sources/source_error.ts";
-import type { TelemetrySource } from "../sources/telemetry_source.ts";
+import type { LatestResult, TelemetrySource } from "../sources/telemetry_source.ts";
+import { Quarantine, type QuarantineOptions } from "./quarantine.ts";
+import type { ReadStart } from "./read_start.ts";
 import type { DeviceState } from "./seam.ts";
 
-export interface TelemetryStatesOptions {
-  readonly tenantId: string;
-  readonly source: TelemetrySource;
-  readonly clock: Clock;
+export interface TelemetryStatesOptions extends QuarantineOptions {
+  readonly source: Pick<TelemetrySource, "readLatest">;
   readonly log: Log;
-  /** How long a device that spoiled a query is left out. */
-  readonly quarantineMs: number;
 }
 
-/** Queries that one read may spend on finding the devices that spoil it: enough for one among 10,000. */
-const MAX_ISOLATION_READS = 32;
-
-interface Held extends DeviceState {
-  readonly sample: Sample | null;
+export interface StartedRead {
+  readonly start: ReadStart;
+  readonly signal: AbortSignal;
 }
 
 const NEVER_READ = { seq: 0, version: 0, frame: null, sample: null } as const;
 
-interface Outcome {
-  readonly samples: Map<string, Sample | null>;
-  /** Devices that spoiled a query all by themselves. */
-  readonly spoilers: Map<string, SourceError>;
-  readsLeft: number;
-}
-
 export class TelemetryStates {
   readonly #options: TelemetryStatesOptions;
-  readonly #held = new Map<string, Held>();
-  readonly #setAsideUntil = new Map<string, number>();
+  readonly #quarantine: Quarantine;
+  readonly #held = new Map<string, DeviceState>();
   readonly #unreadable = new Set<string>();
+  /** The greatest version that was let go of while it may be followed still: none may come again. */
+  #lastVersion = 0;
 
   constructor(options: TelemetryStatesOptions) {
     this.#options = options;
+    this.#quarantine = new Quarantine(options);
   }
 
   get(deviceId: string): DeviceState | undefined {
     return this.#held.get(deviceId);
   }
 
+  /** The devices that something is held of. */
+  get deviceIds(): readonly string[] {
+    return [...this.#held.keys()];
+  }
+
   /** Forgets a device that nobody follows any more. */
   forget(deviceId: string): void {
     this.#held.delete(deviceId);
-    this.#setAsideUntil.delete(deviceId);
+    this.#quarantine.forget(deviceId);
     this.#unreadable.delete(deviceId);
+  }
+
+  /** Lets go of a device of which there is nothing to be said for now; when it is met again its version still rises. */
+  drop(deviceId: string): void {
+    this.#lastVersion = Math.max(this.#lastVersion, this.#held.get(deviceId)?.version ?? 0);
+    this.forget(deviceId);
   }
 
   /**
@@ -60,103 +61,69 @@ export class TelemetryStates {
    */
   async read(
     deviceIds: readonly string[],
-    { seq, signal }: { readonly seq: number; readonly signal: AbortSignal },
+    { start, signal }: StartedRead,
   ): Promise<readonly DeviceState[] | null> {
-    const { clock } = this.#options;
-    const readAt = clock.now();
-    const now = clock.monotonicNow();
-    const wanted = deviceIds.filter((id) => (this.#setAsideUntil.get(id) ?? -Infinity) <= now);
-    if (wanted.length === 0) return null;
-    const outcome: Outcome = {
-      samples: new Map(),
-      spoilers: new Map(),
-      readsLeft: MAX_ISOLATION_READS,
-    };
-    await this.#readInto(outcome, wanted, signal);
-    this.#setAside(outcome, wanted);
-    if (outcome.spoilers.size === wanted.length) return null;
-    return [...outcome.samples].flatMap(([deviceId, sample]) => {
-      const state = this.#merge(deviceId, sample, { seq, readAt });
-      return state === null ? [] : [state];
-    });
-  }
-
-  async #readInto(
-    outcome: Outcome,
-    deviceIds: readonly string[],
-    signal: AbortSignal,
-  ): Promise<void> {
     const { source, tenantId } = this.#options;
-    if (outcome.readsLeft <= 0) return;
-    outcome.readsLeft--;
-    try {
-      const result = await source.readLatest({ tenantId, deviceIds, signal });
-      for (const deviceId of deviceIds) {
-        const problem = result.unreadable.get(deviceId);
-        this.#noteReadable(deviceId, problem);
-        if (problem === undefined) {
-          outcome.samples.set(deviceId, result.samples.get(deviceId) ?? null);
-        }
-      }
-    } catch (error) {
-      if (!(error instanceof SourceError) || error.kind !== "rejected") throw error;
-      const [only] = deviceIds;
-      if (deviceIds.length === 1 && only !== undefined) {
-        outcome.spoilers.set(only, error);
-        return;
-      }
-      const half = deviceIds.length >> 1;
-      await this.#readInto(outcome, deviceIds.slice(0, half), signal);
-      await this.#readInto(outcome, deviceIds.slice(half), signal);
-    }
+    const results: Array<readonly [readonly string[], LatestResult]> = [];
+    const isRead = await this.#quarantine.read(deviceIds, async (some) => {
+      results.push([some, await source.readLatest({ tenantId, deviceIds: some, signal })]);
+    });
+    if (!isRead) return null;
+    return results.flatMap(([some, result]) => this.take(result, { deviceIds: some, start }));
   }
 
-  #setAside({ samples, spoilers, readsLeft }: Outcome, wanted: readonly string[]): void {
-    const [error] = spoilers.values();
-    if (error === undefined) return;
-    const isNothingRead = samples.size === 0 && wanted.length > 1;
-    // When no query at all is accepted it is not the devices' doing; when the search ended first nobody knows yet,
-    // and setting aside what it found brings the next one further.
-    if (isNothingRead && readsLeft > 0) throw error;
-    const { clock, log, quarantineMs, tenantId } = this.#options;
-    const now = clock.monotonicNow();
-    // A first read beside a tick's finds the same ones.
-    const isTold = spoilers.keys().every((id) => (this.#setAsideUntil.get(id) ?? -Infinity) > now);
-    for (const deviceId of spoilers.keys()) {
-      this.#setAsideUntil.set(deviceId, now + quarantineMs);
+  /** Takes over what a read said of these devices and returns the states that it brought. */
+  take(
+    { samples, unreadable }: LatestResult,
+    { deviceIds, start }: { readonly deviceIds: Iterable<string>; readonly start: ReadStart },
+  ): readonly DeviceState[] {
+    const states: DeviceState[] = [];
+    for (const deviceId of deviceIds) {
+      const problem = unreadable.get(deviceId);
+      this.noteReadable(deviceId, problem);
+      if (problem !== undefined) continue;
+      const state = this.merge(deviceId, samples.get(deviceId) ?? null, start);
+      if (state !== null) states.push(state);
     }
-    if (!isTold) {
-      log.warning("devices_set_aside", {
-        tenant: tenantId,
-        devices: [...spoilers.keys()].slice(0, 5),
-        count: spoilers.size,
-        for_ms: quarantineMs,
-        error,
-      });
-    }
-    if (isNothingRead) throw error;
+    return states;
   }
 
-  #merge(
-    deviceId: string,
-    sample: Sample | null,
-    { seq, readAt }: { seq: number; readAt: number },
-  ): DeviceState | null {
+  /**
+   * Takes over the newest of some samples that a read of a range brought, null when it brought none. What is known of a
+   * newer one stays: the range need not reach up to it.
+   */
+  confirm(deviceId: string, sample: Sample | null, start: ReadStart): DeviceState | null {
+    const held = this.#held.get(deviceId)?.sample ?? null;
+    if (sample === null && held === null) return null;
+    const isNewer = held === null || (sample !== null && sample.timestamp >= held.timestamp);
+    return this.merge(deviceId, isNewer ? sample : held, start);
+  }
+
+  /** Notes the newest sample; null when a later read has said more of the device already. */
+  merge(deviceId: string, found: Sample | null, start: ReadStart): DeviceState | null {
+    const { seq, readAt } = start;
     const before = this.#held.get(deviceId) ?? NEVER_READ;
     if (before.seq > seq) return null;
+    // Queries of one read run side by side: the one that came to the database later has said more.
+    const isOlder = before.seq === seq &&
+      (found?.timestamp ?? "") < (before.sample?.timestamp ?? "");
+    const sample = isOlder ? before.sample : found;
     const isSame = isSameSample(before.sample, sample);
-    const version = isSame ? before.version : before.version + 1;
+    const version = isSame ? before.version : Math.max(before.version, this.#lastVersion) + 1;
     const frame: Frame | null = isSame
       ? before.frame
       : sample === null
       ? null
       : frameOf({ type: "telemetry", device_id: deviceId, data: sample });
-    const held: Held = { deviceId, seq, readAt, version, frame, sample };
-    this.#held.set(deviceId, held);
-    return { deviceId, seq, readAt, version, frame };
+    const isStale = sample === null || sample.timestamp < start.stale;
+    const kept = isSame ? before.sample : sample;
+    const state: DeviceState = { deviceId, seq, readAt, version, sample: kept, isStale, frame };
+    this.#held.set(deviceId, state);
+    return state;
   }
 
-  #noteReadable(deviceId: string, problem: string | undefined): void {
+  /** Tells the log once of a device whose data can't be understood, until it can. */
+  noteReadable(deviceId: string, problem: string | undefined): void {
     if (problem === undefined) {
       this.#unreadable.delete(deviceId);
     } else if (!this.#unreadable.has(deviceId)) {

@@ -1,112 +1,196 @@
 // Reads for one tenant: once an interval for the union of what its connections follow, and at once for what nobody
-// followed a moment ago. It knows counts, never connections, and holds no socket.
+// followed a moment ago or what the database notified of. It knows counts, never connections, and holds no socket.
 import { type Clock, delay, type TimerHandle } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
-import { frameOf } from "../protocol/frame.ts";
+import { type FeedUsage, type Metrics, NO_METRICS } from "../observe/metrics.ts";
 import type { AlertSource } from "../sources/alert_source.ts";
 import type { TelemetrySource } from "../sources/telemetry_source.ts";
+import { type AlertNews, AlertStates } from "./alert_states.ts";
+import { FleetStates } from "./fleet_states.ts";
+import { FirstReads } from "./first_reads.ts";
 import { Interest } from "./interest.ts";
-import { Lane, type LaneOptions } from "./lane.ts";
-import type { AlertState, DeviceState, InterestChange, Snapshot } from "./seam.ts";
-import { TelemetryStates } from "./telemetry_states.ts";
+import { Lane, type SourceState } from "./lane.ts";
+import { NotifiedReads } from "./notified_reads.ts";
+import { Outbox } from "./outbox.ts";
+import type { InterestChange, Snapshot, SourceName, SourceStatus } from "./seam.ts";
+import type { TelemetryNews } from "./telemetry_news.ts";
+import { TelemetryReads } from "./telemetry_reads.ts";
 
 export interface FeedOptions {
   readonly telemetry: TelemetrySource;
   readonly alerts: AlertSource;
   readonly pollIntervalMs: number;
+  /** How late a sample or an alert may come and still be told to those who follow every one. */
+  readonly lateMs: number;
+  /** A device whose newest sample is older than this is stale. */
+  readonly staleMs: number;
   /** Greatest number of open alerts in one `alerts` message. */
   readonly maxAlerts: number;
+  /** Greatest number of open alerts that those who need more than that message follow. */
+  readonly maxOpenAlerts: number;
+  /** Greatest number of devices that are followed all at once. */
+  readonly maxFleetDevices: number;
+  /** Most samples of one device that one read brings; a few thousand where nothing is said. */
+  readonly maxRangeSamples?: number;
+  /** How the sources are, for everybody. */
+  readonly states: () => Readonly<Record<SourceName, SourceState>>;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics?: Pick<Metrics, "ticked">;
   /** A number in [0, 1); spreads phases and pauses. */
   readonly random: () => number;
 }
 
-/** First values asked for within this time are one read. */
-const FIRST_READ_WINDOW_MS = 5;
 /** A tick's two reads are published together unless one is this much slower: one wake-up, one write a socket. */
 const PUBLISH_GRACE_MS = 50;
 const RETRY_MAX_MS = 60_000;
+/** Feeds that missed notifications don't all read at once. */
+const MISSED_SPREAD_MS = 1_000;
 
 export class TenantFeed {
-  readonly #tenantId: string;
   readonly #options: FeedOptions;
-  readonly #deliver: (snapshot: Snapshot) => void;
   readonly #stopped = new AbortController();
   readonly #interest = new Interest();
-  readonly #states: TelemetryStates;
+  readonly #telemetry: TelemetryReads;
+  readonly #alerts: AlertStates;
+  readonly #fleet: FleetStates;
   readonly #telemetryLane: Lane;
   readonly #alertLane: Lane;
-  readonly #firstDevices = new Set<string>();
-  readonly #readingFirst = new Set<string>();
-  #firstAlerts = false;
-  #isReadingFirstAlerts = false;
-  #firstTimer: TimerHandle | null = null;
-  #alerts: AlertState | null = null;
+  readonly #first: FirstReads;
+  readonly #notified: NotifiedReads;
+  readonly #outbox: Outbox;
+  #missedTimer: TimerHandle | null = null;
   #seq = 0;
 
   constructor(
     tenantId: string,
     { deliver, ...options }: FeedOptions & { readonly deliver: (snapshot: Snapshot) => void },
   ) {
-    this.#tenantId = tenantId;
     this.#options = options;
-    this.#deliver = deliver;
-    const { clock, log, random, pollIntervalMs } = options;
-    const lane: Omit<LaneOptions, "source"> = {
-      tenantId,
-      retryBaseMs: pollIntervalMs,
-      retryMaxMs: Math.max(RETRY_MAX_MS, pollIntervalMs),
-      clock,
-      log,
-      random,
-    };
-    this.#telemetryLane = new Lane({ ...lane, source: "telemetry" });
-    this.#alertLane = new Lane({ ...lane, source: "alerts" });
-    this.#states = new TelemetryStates({
+    const { clock, pollIntervalMs, maxRangeSamples } = options;
+    const { signal } = this.#stopped;
+    const nextSeq = () => ++this.#seq;
+    this.#outbox = new Outbox(tenantId, deliver);
+    this.#telemetryLane = this.#lane("telemetry", tenantId);
+    this.#alertLane = this.#lane("alerts", tenantId);
+    this.#telemetry = new TelemetryReads({
+      ...options,
+      ...(maxRangeSamples === undefined ? {} : { maxSamples: maxRangeSamples }),
       tenantId,
       source: options.telemetry,
-      clock,
-      log,
+      interest: this.#interest,
       quarantineMs: RETRY_MAX_MS,
+      nextSeq,
+      signal,
     });
-    this.#run();
+    this.#alerts = new AlertStates({ ...options, tenantId, source: options.alerts, signal });
+    this.#fleet = new FleetStates({ nextSeq });
+    this.#first = new FirstReads({
+      interest: this.#interest,
+      telemetry: this.#telemetry,
+      clock,
+      readDevices: (target) => this.#readFirstDevices(target),
+      readAlerts: () => this.#readFirstAlerts(),
+      announce: () => this.#announce(),
+    });
+    this.#notified = new NotifiedReads({
+      clock,
+      waitMs: () => this.#alertLane.isReading ? null : this.#alertLane.restMs,
+      read: async () => {
+        if (!this.#interest.needsAlerts) return;
+        await this.#readAlertsInTurn();
+        this.#flush();
+      },
+    });
+    this.#run(pollIntervalMs);
   }
 
   get interest(): Interest {
     return this.#interest;
   }
 
+  /** What the tenant was told last of each source; null while there was nothing to tell. */
+  get statuses(): Readonly<Record<SourceName, SourceStatus | null>> {
+    return { telemetry: this.#telemetryLane.status, alerts: this.#alertLane.status };
+  }
+
+  /** How old what is read is, 0 where nobody wants it, and how far slow reads stretch the interval. */
+  get usage(): Omit<FeedUsage, "feeds"> {
+    const { pollIntervalMs } = this.#options;
+    const stretch = ({ shareMs }: Lane) => Math.max(1, Math.ceil(shareMs / pollIntervalMs));
+    return {
+      snapshotAgeMs: {
+        telemetry: this.#telemetry.isWanted ? this.#telemetryLane.ageMs : 0,
+        alerts: this.#interest.needsAlerts ? this.#alertLane.ageMs : 0,
+      },
+      stretch: { telemetry: stretch(this.#telemetryLane), alerts: stretch(this.#alertLane) },
+    };
+  }
+
   /** Counts a change of interest and reads at once what it asks a first value of. */
   change(change: InterestChange): void {
+    const wasConnected = this.#interest.connections > 0;
     this.#interest.apply(change);
-    for (const { deviceId } of change.devices ?? []) {
-      if (!this.#interest.follows(deviceId)) this.#states.forget(deviceId);
-    }
-    for (const deviceId of change.first?.devices ?? []) {
-      if (!this.#readingFirst.has(deviceId)) this.#firstDevices.add(deviceId);
-    }
-    if (change.first?.alerts === true && !this.#isReadingFirstAlerts) this.#firstAlerts = true;
-    if (this.#firstDevices.size === 0 && !this.#firstAlerts) return;
-    this.#firstTimer ??= this.#options.clock.setTimeout(() => {
-      this.#firstTimer = null;
-      this.#readFirst();
-    }, FIRST_READ_WINDOW_MS);
+    this.#telemetry.change(change);
+    this.#outbox.withdraw((deviceId) => this.#telemetry.isTracked(deviceId));
+    if (!this.#interest.needsWholeAlerts) this.#alerts.forgetWhole();
+    if (!this.#interest.followsFleet) this.#fleet.forget();
+    const lanes = [this.#telemetryLane, this.#alertLane];
+    const isDegraded = lanes.some(({ status }) => status?.state === "degraded");
+    // Who comes to a feed that outlived its last connection was told nothing yet.
+    const isReturn = !wasConnected && this.#interest.connections > 0;
+    this.#first.ask(change.first, { announces: isReturn && isDegraded });
+  }
+
+  /** The database says that the tenant's alerts have changed. */
+  alertsNotified(): void {
+    if (this.#interest.needsAlerts) this.#notified.notify();
+  }
+
+  /** The database may have said so and nobody heard it. */
+  alertsMissed(): void {
+    const { clock, random } = this.#options;
+    if (!this.#interest.needsAlerts) return;
+    this.#missedTimer ??= clock.setTimeout(() => {
+      this.#missedTimer = null;
+      this.alertsNotified();
+    }, random() * MISSED_SPREAD_MS);
   }
 
   /** Ends all reads and timers; nothing is delivered afterwards. */
   stop(): void {
     this.#stopped.abort(new DOMException("Feed stopped", "AbortError"));
-    if (this.#firstTimer !== null) this.#options.clock.clearTimeout(this.#firstTimer);
+    this.#first.stop();
+    this.#notified.stop();
+    if (this.#missedTimer !== null) this.#options.clock.clearTimeout(this.#missedTimer);
   }
 
-  async #run(): Promise<void> {
-    const { clock, pollIntervalMs, random } = this.#options;
+  #lane(source: SourceName, tenantId: string): Lane {
+    const { clock, log, pollIntervalMs, random, states } = this.#options;
+    return new Lane({
+      source,
+      tenantId,
+      retryBaseMs: pollIntervalMs,
+      retryMaxMs: Math.max(RETRY_MAX_MS, pollIntervalMs),
+      clock,
+      log,
+      random,
+      state: () => states()[source],
+      changed: (status) => {
+        this.#outbox.add({ cause: "tick", statuses: [status] });
+        this.#flush();
+      },
+    });
+  }
+
+  async #run(pollIntervalMs: number): Promise<void> {
+    const { clock, metrics = NO_METRICS, random } = this.#options;
     const { signal } = this.#stopped;
     let dueAt = clock.monotonicNow() + random() * pollIntervalMs;
     while (!signal.aborted) {
       await delay(clock, dueAt - clock.monotonicNow(), signal);
       if (signal.aborted) return;
+      metrics.ticked(clock.monotonicNow() - dueAt);
       await this.#tick();
       const now = clock.monotonicNow();
       dueAt += pollIntervalMs;
@@ -119,103 +203,104 @@ export class TenantFeed {
   async #tick(): Promise<void> {
     const { clock } = this.#options;
     const { signal } = this.#stopped;
-    const devices = this.#telemetryLane.isReady ? this.#tickDevices() : null;
-    const alerts = this.#alertLane.isReady && this.#interest.followsAlerts
-      ? this.#alertLane.read(signal, () => this.#readAlerts())
+    const devices = this.#telemetryLane.isReady && this.#telemetry.isWanted
+      ? this.#readTelemetryInTurn()
       : null;
-    if (devices === null || alerts === null) {
-      this.#publishEach(devices, alerts);
-      return;
+    const alerts = this.#alertLane.isReady && this.#interest.needsAlerts
+      ? this.#readAlertsInTurn()
+      : null;
+    if (devices !== null && alerts !== null) {
+      const grace = new AbortController();
+      const tooLong = Promise.race([devices, alerts])
+        .then(() => delay(clock, PUBLISH_GRACE_MS, AbortSignal.any([signal, grace.signal])));
+      await Promise.race([Promise.all([devices, alerts]), tooLong]);
+      grace.abort();
+      this.#flush();
     }
-    const grace = new AbortController();
-    const tooLong = Promise.race([devices, alerts])
-      .then(() => delay(clock, PUBLISH_GRACE_MS, AbortSignal.any([signal, grace.signal])))
-      .then(() => "too long" as const);
-    const both = Promise.all([devices, alerts]);
-    const first = await Promise.race([both, tooLong]);
-    grace.abort();
-    if (first !== "too long") this.#publish("tick", { devices: first[0], alerts: first[1] });
-    else this.#publishEach(devices, alerts);
+    devices?.then(() => this.#flush());
+    alerts?.then(() => this.#flush());
   }
 
-  #tickDevices(): Promise<readonly DeviceState[] | null> | null {
-    const { deviceIds } = this.#interest;
-    if (deviceIds.length === 0) return null;
-    const { signal } = this.#stopped;
-    return this.#telemetryLane.read(signal, () => this.#readDevices(deviceIds));
+  /** Resolves when what most devices wait for is in the outbox; what takes longer follows by itself. */
+  #readTelemetryInTurn(): Promise<void> {
+    return new Promise((resolve) => {
+      let isFirst = true;
+      const emit = (news: TelemetryNews) => {
+        this.#addTelemetry("tick", news);
+        if (!isFirst) this.#flush();
+        isFirst = false;
+        resolve();
+      };
+      this.#telemetryLane.read(this.#stopped.signal, () => this.#telemetry.tick(emit))
+        .then(() => resolve());
+    });
   }
 
-  /** Reads first values, unless a pause lasts: then the tick that ends it brings them. */
-  #readFirst(): void {
-    if (this.#stopped.signal.aborted) return;
-    this.#readFirstAlerts();
-    // One read of first devices at a time: those that come meanwhile share the next.
-    if (this.#readingFirst.size === 0) this.#readFirstDevices();
+  async #readAlertsInTurn(): Promise<void> {
+    this.#notified.satisfy();
+    const news = await this.#alertLane.read(this.#stopped.signal, () => this.#readAlerts());
+    this.#addAlerts("tick", news);
+    this.#notified.resume();
   }
 
-  async #readFirstDevices(): Promise<void> {
-    const deviceIds = [...this.#firstDevices].filter((id) => this.#interest.follows(id));
-    this.#firstDevices.clear();
-    if (deviceIds.length === 0 || this.#telemetryLane.isPaused) return;
-    for (const deviceId of deviceIds) this.#readingFirst.add(deviceId);
-    const devices = await this.#telemetryLane.attempt(
+  async #readFirstDevices(target: readonly string[] | "all"): Promise<boolean> {
+    if (this.#telemetryLane.isPaused) return false;
+    await this.#telemetryLane.attempt(
       this.#stopped.signal,
-      () => this.#readDevices(deviceIds),
+      () =>
+        this.#telemetry.first(target, (news) => {
+          this.#addTelemetry("first", news);
+          this.#flush();
+        }),
     );
-    this.#readingFirst.clear();
-    this.#publish("first", { devices, alerts: null });
-    this.#readFirst();
+    return true;
   }
 
   async #readFirstAlerts(): Promise<void> {
-    if (!this.#firstAlerts) return;
-    this.#firstAlerts = false;
-    if (!this.#interest.followsAlerts || this.#alertLane.isPaused) return;
-    this.#isReadingFirstAlerts = true;
-    const alerts = await this.#alertLane.attempt(this.#stopped.signal, () => this.#readAlerts());
-    this.#isReadingFirstAlerts = false;
-    this.#publish("first", { devices: null, alerts });
+    if (this.#alertLane.isPaused) return;
+    const news = await this.#alertLane.attempt(
+      this.#stopped.signal,
+      () => this.#readAlerts(),
+    );
+    this.#addAlerts("first", news);
+    this.#flush();
   }
 
-  async #readDevices(deviceIds: readonly string[]): Promise<readonly DeviceState[] | null> {
-    const { signal } = this.#stopped;
-    try {
-      return await this.#states.read(deviceIds, { seq: ++this.#seq, signal });
-    } finally {
-      // Unfollowed while they were read: nobody else would forget them.
-      for (const deviceId of deviceIds) {
-        if (!this.#interest.follows(deviceId)) this.#states.forget(deviceId);
-      }
-    }
-  }
-
-  async #readAlerts(): Promise<AlertState | null> {
-    const { alerts: source, clock, maxAlerts } = this.#options;
+  async #readAlerts(): Promise<AlertNews | null> {
     const seq = ++this.#seq;
-    const readAt = clock.now();
-    const alerts = await source.readOpen({
-      tenantId: this.#tenantId,
-      limit: maxAlerts,
-      signal: this.#stopped.signal,
-    });
-    if (this.#alerts !== null && this.#alerts.seq > seq) return null;
-    this.#alerts = { seq, readAt, frame: frameOf({ type: "alerts", alerts }) };
-    return this.#alerts;
+    if (!this.#interest.needsWholeAlerts) return await this.#alerts.readCore(seq);
+    const news = await this.#alerts.readWhole(seq);
+    // Unfollowed while they were read: nobody else would forget them.
+    if (!this.#interest.needsWholeAlerts) this.#alerts.forgetWhole();
+    return news;
   }
 
-  #publishEach(
-    devices: Promise<readonly DeviceState[] | null> | null,
-    alerts: Promise<AlertState | null> | null,
-  ): void {
-    devices?.then((states) => this.#publish("tick", { devices: states, alerts: null }));
-    alerts?.then((state) => this.#publish("tick", { devices: null, alerts: state }));
+  #addTelemetry(cause: Snapshot["cause"], { devices, batches, counts }: TelemetryNews): void {
+    const fleet = this.#interest.followsFleet
+      ? this.#fleet.take({ devices: counts, alerts: null })
+      : null;
+    this.#outbox.add({ cause, devices, batches, fleet });
   }
 
-  #publish(
-    cause: Snapshot["cause"],
-    { devices, alerts }: { devices: readonly DeviceState[] | null; alerts: AlertState | null },
-  ): void {
-    if (this.#stopped.signal.aborted || (devices === null && alerts === null)) return;
-    this.#deliver({ tenantId: this.#tenantId, cause, devices: devices ?? [], alerts });
+  #addAlerts(cause: Snapshot["cause"], news: AlertNews | null): void {
+    if (news === null) return;
+    const { state, counts } = news;
+    const { seq, readAt } = state;
+    const fleet = this.#interest.followsFleet && counts !== null
+      ? this.#fleet.take({ devices: null, alerts: { ...counts, seq, readAt } })
+      : null;
+    this.#outbox.add({ cause, alerts: state, fleet });
+  }
+
+  #announce(): void {
+    const statuses = [this.#telemetryLane, this.#alertLane].flatMap(({ status }) =>
+      status?.state === "degraded" ? [status] : []
+    );
+    this.#outbox.add({ cause: "tick", statuses });
+    this.#flush();
+  }
+
+  #flush(): void {
+    if (!this.#stopped.signal.aborted) this.#outbox.flush();
   }
 }

@@ -12,6 +12,8 @@ import { type MemoryLog, memoryLog } from "../support/memory_log.ts";
 
 export const POLL_MS = 1_000;
 export const LINGER_MS = 300;
+export const LATE_MS = 10_000;
+export const STALE_MS = 300_000;
 /** With the fixture's random numbers a feed ticks this long after its first connection, then every POLL_MS. */
 export const PHASE_MS = 500;
 
@@ -27,6 +29,9 @@ export interface FeedFixture {
   /** One connection more follows the devices and asks for first values of them. */
   follow(deviceIds: readonly string[], tenantId?: string): void;
   unfollow(deviceIds: readonly string[], tenantId?: string): void;
+  /** The same for every sample of the devices. */
+  followEvery(deviceIds: readonly string[], tenantId?: string): void;
+  unfollowEvery(deviceIds: readonly string[], tenantId?: string): void;
   followAlerts(tenantId?: string): void;
   unfollowAlerts(tenantId?: string): void;
   /** What was delivered since the last call. */
@@ -50,7 +55,12 @@ export function feedFixture(
     telemetry: sources.telemetry,
     alerts: sources.alerts,
     pollIntervalMs: POLL_MS,
+    lateMs: LATE_MS,
+    staleMs: STALE_MS,
     maxAlerts: 100,
+    maxOpenAlerts: 1_000,
+    maxFleetDevices: 10_000,
+    states: () => sources.state(),
     lingerMs: LINGER_MS,
     clock,
     log,
@@ -79,6 +89,17 @@ export function feedFixture(
         tenantId,
         devices: deviceIds.map((deviceId) => ({ deviceId, latest: -1 })),
       }),
+    followEvery: (deviceIds, tenantId = "acme") =>
+      feeds.change({
+        tenantId,
+        devices: deviceIds.map((deviceId) => ({ deviceId, latest: 0, every: 1 })),
+        first: { devices: deviceIds, alerts: false },
+      }),
+    unfollowEvery: (deviceIds, tenantId = "acme") =>
+      feeds.change({
+        tenantId,
+        devices: deviceIds.map((deviceId) => ({ deviceId, latest: 0, every: -1 })),
+      }),
     followAlerts: (tenantId = "acme") =>
       feeds.change({ tenantId, alerts: 1, first: { devices: [], alerts: true } }),
     unfollowAlerts: (tenantId = "acme") => feeds.change({ tenantId, alerts: -1 }),
@@ -93,6 +114,8 @@ export function feedFixture(
       taken = all.length;
       sources.telemetryReads.length = 0;
       sources.alertReads.length = 0;
+      sources.alertStateReads.length = 0;
+      sources.historyReads.length = 0;
     },
   };
 }

@@ -1,5 +1,6 @@
 // The newest samples of a tenant: what one read makes of them, and the devices that spoil a query.
 import assert from "node:assert/strict";
+import { readStart } from "../../src/feed/read_start.ts";
 import { TelemetryStates } from "../../src/feed/telemetry_states.ts";
 import { SourceError } from "../../src/sources/source_error.ts";
 import { fakeClock } from "../support/fake_clock.ts";
@@ -23,10 +24,13 @@ function fixture(spoilers: ReadonlySet<string> = new Set()) {
     quarantineMs: QUARANTINE_MS,
   });
   sources.telemetryFault = ({ deviceIds }) =>
-    deviceIds.some((id) => spoilers.has(id)) ? new SourceError("rejected", "Type conflict") : null;
+    deviceIds !== "all" && deviceIds.some((id) => spoilers.has(id))
+      ? new SourceError("rejected", "Type conflict")
+      : null;
   let seq = 0;
   const read = async (deviceIds: readonly string[]) => {
-    const result = await states.read(deviceIds, { seq: ++seq, signal });
+    const start = readStart(clock.now(), { seq: ++seq, lateMs: 10_000, staleMs: 300_000 });
+    const result = await states.read(deviceIds, { start, signal });
     return result?.map(({ deviceId }) => deviceId) ?? null;
   };
   return { clock, sources, log, states, read };

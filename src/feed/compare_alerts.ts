@@ -1,0 +1,82 @@
+// What changed between two reads of a tenant's alerts. Pure: it must call nothing closed that is only out of sight, and
+// tell of each alert once, though what changed lately is read again and again.
+import type { Alert, AlertChanges } from "../protocol/server_messages.ts";
+import type { AlertTableState } from "../sources/alert_source.ts";
+
+/** What followers of changes have been told. */
+export interface KnownAlerts {
+  /** Those told to be open and not told to be closed since, as they were told last. */
+  readonly open: ReadonlyMap<number, Alert>;
+  /** Those that were closed when the last read looked at what changed lately: they were told of, or were before it. */
+  readonly closed: ReadonlySet<number>;
+}
+
+export interface ReadAlerts extends Pick<AlertTableState, "open" | "changed"> {
+  /** Open alerts in all; more than `open` holds where that is cut. */
+  readonly total: number;
+  /** Instant with nine digits: `changed` has what was created or closed later. */
+  readonly changedSince: string;
+}
+
+/** What is known where nothing was told before. */
+export function knownAlerts({ open, changed }: Pick<ReadAlerts, "open" | "changed">): KnownAlerts {
+  return {
+    open: new Map(open.map((alert) => [alert.alert_id, alert])),
+    closed: closedIn(changed),
+  };
+}
+
+/** Compares a read with what is known; `changes` is null where nothing changed. */
+export function compareAlerts(
+  known: KnownAlerts,
+  { open, changed, total, changedSince }: ReadAlerts,
+): { readonly known: KnownAlerts; readonly changes: AlertChanges | null } {
+  const opened: Alert[] = [];
+  const updated: Alert[] = [];
+  const next = new Map(open.map((alert) => [alert.alert_id, alert]));
+  for (const alert of open) {
+    const before = known.open.get(alert.alert_id);
+    if (before === undefined) opened.push(alert);
+    else if (!isSameAlert(before, alert)) updated.push(alert);
+  }
+  const isCut = total > open.length;
+  const gone = closedIn(changed);
+  const closed: number[] = [];
+  for (const [alertId, alert] of known.open) {
+    if (next.has(alertId)) continue;
+    if (isCut && !gone.has(alertId)) next.set(alertId, alert);
+    else closed.push(alertId);
+  }
+  for (const { alert, isOpen } of changed) {
+    const { alert_id, created_at } = alert;
+    const isNews = !known.open.has(alert_id) && !known.closed.has(alert_id) && !next.has(alert_id);
+    if (isOpen || !isNews || !isSince(created_at, changedSince)) continue;
+    opened.push(alert);
+    closed.push(alert_id);
+  }
+  const isChanged = opened.length + updated.length + closed.length > 0;
+  return {
+    known: { open: next, closed: gone },
+    changes: isChanged ? { opened, updated, closed } : null,
+  };
+}
+
+export function isSameAlert(one: Alert, other: Alert): boolean {
+  return (Object.keys(one) as (keyof Alert)[]).every((name) => one[name] === other[name]);
+}
+
+export function areSameAlerts(one: readonly Alert[], others: readonly Alert[]): boolean {
+  return one.length === others.length && one.every((alert, index) => {
+    const other = others[index];
+    return other !== undefined && isSameAlert(alert, other);
+  });
+}
+
+function closedIn(changed: ReadAlerts["changed"]): ReadonlySet<number> {
+  return new Set(changed.filter(({ isOpen }) => !isOpen).map(({ alert }) => alert.alert_id));
+}
+
+/** The table holds microseconds: one that the instant lies within may have come after it. */
+function isSince(createdAt: string, changedSince: string): boolean {
+  return createdAt.slice(0, 26) >= changedSince.slice(0, 26);
+}

@@ -1,0 +1,179 @@
+// Answers what single subscriptions ask of the past: many askers, few reads. It reads nothing that nobody waits for, and
+// a question that goes far back must not make the others' read long.
+import type { Clock } from "../clock.ts";
+import type { Log } from "../observe/log.ts";
+import { instantOfMs } from "../protocol/nano_instant.ts";
+import type { SideAnswer, SideReads } from "../sources/side_reads.ts";
+import { SourceError } from "../sources/source_error.ts";
+import type { RangeQuery, RangeResult } from "../sources/telemetry_source.ts";
+import { HistoryError } from "./history_error.ts";
+import { HistoryGroup } from "./history_group.ts";
+import { lowerBound, nextWindow } from "./history_window.ts";
+import type {
+  AlertHistory,
+  AlertHistoryQuestion,
+  Histories,
+  HistoryPage,
+  HistoryQuestion,
+} from "./seam.ts";
+
+export interface HistoryReaderOptions {
+  readonly reads: Pick<SideReads, "ranges" | "alertState">;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly futureMs: number;
+  /** Most samples of one device that one answer goes back. */
+  readonly historySamples: number;
+  readonly maxOpenAlerts: number;
+}
+
+interface Asked {
+  readonly tenantId: string;
+  readonly source: "telemetry" | "alerts";
+}
+
+/** How long a question waits for others that can share its read. */
+const GATHER_MS = 50;
+/** Samples that a database is made to pass over in one read; each device costs as many as a history may hold. */
+const MAX_SKIPPED = 200_000;
+/** Where nobody knows better. */
+const RETRY_MS = 5_000;
+/** One tenant's refused queries are logged once in so long. */
+const REFUSAL_LOG_MS = 300_000;
+
+const NO_PAST: RangeResult = { samples: new Map(), truncated: new Set(), unreadable: new Map() };
+
+export class HistoryReader implements Histories {
+  readonly #options: HistoryReaderOptions;
+  /** Groups that still gather, by tenant and windows. */
+  readonly #gathering = new Map<string, HistoryGroup>();
+  /** Sources and tenants whose queries are refused, and until when the log has said enough of it. */
+  readonly #refused = new Map<string, number>();
+
+  constructor(options: HistoryReaderOptions) {
+    this.#options = options;
+  }
+
+  async page(question: HistoryQuestion): Promise<ReadonlyMap<string, HistoryPage>> {
+    question.signal.throwIfAborted();
+    const { tenantId, resolutionSeconds } = question;
+    // A tenant's id holds no space: no two keys are one.
+    const key = `${resolutionSeconds ?? "raw"} ${tenantId}`;
+    const group = this.#gathering.get(key) ?? this.#gather(key, question);
+    return await group.ask(question);
+  }
+
+  async earliest(question: HistoryQuestion): Promise<ReadonlyMap<string, string>> {
+    const { historySamples } = this.#options;
+    const { tenantId, resolutionSeconds, signal } = question;
+    const bounds = [...question.after]
+      .map(([deviceId, after]) => ({ deviceId, after: lowerBound(after, resolutionSeconds) }))
+      .sort((a, b) => a.after < b.after ? -1 : 1);
+    const found = new Map<string, string>();
+    const size = Math.max(1, Math.floor(MAX_SKIPPED / historySamples));
+    for (let start = 0; start < bounds.length; start += size) {
+      const chunk = bounds.slice(start, start + size);
+      const { samples } = await this.#orRefusal(
+        { tenantId, source: "telemetry" },
+        this.#ranges({
+          tenantId,
+          deviceIds: chunk.map(({ deviceId }) => deviceId),
+          after: chunk[0]?.after ?? "",
+          maxSamples: 1,
+          order: "descending",
+          resolutionSeconds,
+          skipSamples: historySamples,
+          signal,
+        }),
+      );
+      for (const { deviceId, after } of chunk) {
+        const timestamp = samples.get(deviceId)?.[0]?.timestamp;
+        if (timestamp === undefined || timestamp <= after) continue;
+        found.set(
+          deviceId,
+          resolutionSeconds === null ? timestamp : nextWindow(timestamp, resolutionSeconds),
+        );
+      }
+    }
+    return found;
+  }
+
+  async alerts({ tenantId, since, signal }: AlertHistoryQuestion): Promise<AlertHistory> {
+    signal.throwIfAborted();
+    const { reads, maxOpenAlerts } = this.#options;
+    const query = {
+      tenantId,
+      limit: maxOpenAlerts,
+      changedSince: since,
+      isCounted: false,
+      signal,
+    };
+    const { changed, isChangedTruncated } = valueOf(
+      await this.#orRefusal({ tenantId, source: "alerts" }, reads.alertState(query)),
+    );
+    const isLater = (instant: string) => `${instant.slice(0, -1)}000Z` > since;
+    // The database compares whole microseconds, and so may say one that changed a little before.
+    const closed = changed.filter(({ alert, isOpen, closedAt }) =>
+      !isOpen && (closedAt === null || isLater(closedAt) || isLater(alert.created_at))
+    ).map(({ alert }) => alert);
+    return {
+      passed: closed.filter(({ created_at }) => isLater(created_at)),
+      closed: closed.map(({ alert_id }) => alert_id),
+      isTruncated: isChangedTruncated,
+    };
+  }
+
+  #gather(key: string, { tenantId, resolutionSeconds }: HistoryQuestion): HistoryGroup {
+    const { clock } = this.#options;
+    const group = new HistoryGroup({
+      resolutionSeconds,
+      clock,
+      read: (query) => this.#ranges({ ...query, tenantId, resolutionSeconds, order: "ascending" }),
+      refused: (error) => this.#refusal({ tenantId, source: "telemetry" }, error),
+    });
+    this.#gathering.set(key, group);
+    clock.setTimeout(() => {
+      this.#gathering.delete(key);
+      void group.run();
+    }, GATHER_MS);
+    return group;
+  }
+
+  async #ranges(query: Omit<RangeQuery, "until">): Promise<RangeResult> {
+    const { reads, clock, futureMs } = this.#options;
+    const until = instantOfMs(clock.now() + futureMs);
+    const answer = await reads.ranges({ ...query, until });
+    // A tenant that has nothing to read from is new: there is no past of it.
+    return !answer.ok && answer.refusal === "missing" ? NO_PAST : valueOf(answer);
+  }
+
+  async #orRefusal<Value>(asked: Asked, answer: Promise<Value>): Promise<Value> {
+    try {
+      return await answer;
+    } catch (error) {
+      throw error instanceof SourceError ? this.#refusal(asked, error) : error;
+    }
+  }
+
+  /** A query that is refused is a fault of ours or of what is stored, and no reason to end anybody's connection. */
+  #refusal({ tenantId, source }: Asked, error: SourceError): HistoryError {
+    const { clock, log } = this.#options;
+    const now = clock.monotonicNow();
+    for (const [key, until] of this.#refused) if (until <= now) this.#refused.delete(key);
+    const key = `${source} ${tenantId}`;
+    if (!this.#refused.has(key)) {
+      this.#refused.set(key, now + REFUSAL_LOG_MS);
+      log.warning("read_failed", { source, tenant: tenantId, error });
+    }
+    return new HistoryError("The source refuses the question", {
+      retryAfterMs: RETRY_MS,
+      cause: error,
+    });
+  }
+}
+
+function valueOf<Value>(answer: SideAnswer<Value>): Value {
+  if (answer.ok) return answer.value;
+  const { refusal, retryAfterMs } = answer;
+  throw new HistoryError(`The source can't be read now: ${refusal}`, { retryAfterMs });
+}

@@ -1,0 +1,418 @@
+// Every stored sample of a followed device: how it is read, in how few queries, and what becomes of what comes late.
+import assert from "node:assert/strict";
+import type { FeedRegistryOptions } from "../../src/feed/feed_registry.ts";
+import type { DeviceBatch } from "../../src/feed/seam.ts";
+import { instantOfMs } from "../../src/protocol/nano_instant.ts";
+import { SourceError } from "../../src/sources/source_error.ts";
+import { outage } from "../support/fake_sources.ts";
+import { type FeedFixture, feedFixture, LATE_MS, PHASE_MS, POLL_MS } from "./feed_fixture.ts";
+import { StoredTelemetry } from "./stored_telemetry.ts";
+
+interface EveryFixture extends Disposable {
+  readonly feed: FeedFixture;
+  readonly telemetry: StoredTelemetry;
+  /** Batches since the last call. */
+  batches(): readonly DeviceBatch[];
+  /** Timestamps of the samples since the last call, in the order in which they were delivered. */
+  samples(deviceId?: string): readonly string[];
+}
+
+function everyFixture(overrides: Partial<FeedRegistryOptions> = {}): EveryFixture {
+  let telemetry: StoredTelemetry | undefined;
+  const feed = feedFixture(({ clock }) => ({
+    telemetry: telemetry = new StoredTelemetry(clock),
+    ...overrides,
+  }));
+  assert.ok(telemetry);
+  feed.connect();
+  const batches = () => feed.take().flatMap((snapshot) => snapshot.batches);
+  return {
+    feed,
+    telemetry,
+    batches,
+    samples: (deviceId = "dev-1") =>
+      batches().filter((batch) => batch.deviceId === deviceId)
+        .flatMap((batch) => batch.samples.map(({ sample }) => sample.timestamp)),
+    [Symbol.dispose]: () => feed.feeds[Symbol.dispose](),
+  };
+}
+
+/** Passes the tick that begins the device. */
+async function begin({ feed, batches }: EveryFixture, deviceIds = ["dev-1"]): Promise<void> {
+  feed.followEvery(deviceIds);
+  await feed.clock.advance(PHASE_MS);
+  batches();
+}
+
+Deno.test("A device that is followed for every sample begins within a few milliseconds, with a batch of none", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  const newest = telemetry.store("dev-1");
+  telemetry.store("dev-1", { ageMs: 2_000 });
+  feed.followEvery(["dev-1"]);
+  await feed.clock.advance(5);
+  const [batch, ...more] = world.batches();
+  assert.equal(more.length, 0);
+  assert.deepEqual({ ...batch }, {
+    deviceId: "dev-1",
+    number: 1,
+    readAt: feed.clock.now(),
+    samples: [],
+    floor: instantOfMs(Date.parse(`${newest.slice(0, 23)}Z`) - LATE_MS),
+  });
+  await feed.clock.advance(3 * POLL_MS);
+  assert.deepEqual(world.batches(), [], "what was stored before is told to nobody");
+});
+
+Deno.test("Each batch holds what was stored since the one before it, ascending", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  await begin(world);
+  const [later, earlier] = [telemetry.store("dev-1"), telemetry.store("dev-1", { ageMs: 500 })];
+  await feed.clock.advance(POLL_MS);
+  const [second] = world.batches();
+  assert.equal(second?.number, 2);
+  assert.deepEqual(second?.samples.map(({ sample }) => sample.timestamp), [earlier, later]);
+  assert.equal(second?.readAt, feed.clock.now());
+  await feed.clock.advance(POLL_MS);
+  assert.deepEqual(world.batches(), [], "nothing new, no batch");
+  const last = telemetry.store("dev-1");
+  await feed.clock.advance(POLL_MS);
+  const [third] = world.batches();
+  assert.equal(third?.number, 3);
+  assert.deepEqual(third?.samples.map(({ frame }) => frame.message), [
+    { type: "telemetry", device_id: "dev-1", data: third?.samples[0]?.sample },
+  ]);
+  assert.equal(third?.samples[0]?.sample.timestamp, last);
+});
+
+Deno.test("A tick reads many near devices in one range and nothing else, however many follow them", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  const devices = ["dev-1", "dev-2", "dev-3"];
+  for (const deviceId of devices) telemetry.store(deviceId);
+  await begin(world, devices);
+  feed.followEvery(devices);
+  feed.follow(devices);
+  await feed.clock.advance(POLL_MS);
+  feed.forget();
+  telemetry.forget();
+  await feed.clock.advance(POLL_MS);
+  assert.deepEqual(telemetry.ranges.map(({ deviceIds }) => deviceIds), [devices]);
+  assert.deepEqual(telemetry.latest, []);
+  const [snapshot, ...more] = feed.take();
+  assert.equal(more.length, 0);
+  assert.deepEqual(snapshot?.devices.map(({ deviceId }) => deviceId), devices);
+  assert.deepEqual(
+    snapshot?.devices.map(({ readAt }) => readAt),
+    devices.map(() => feed.clock.now()),
+  );
+});
+
+Deno.test("A silent device costs no range; with the followers of newest samples it shares one read", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  telemetry.store("dev-1", { ageMs: 3_600_000 });
+  feed.follow(["dev-2"]);
+  await begin(world);
+  telemetry.forget();
+  await feed.clock.advance(POLL_MS);
+  assert.deepEqual(telemetry.ranges, []);
+  assert.deepEqual(telemetry.latest, [["dev-2", "dev-1"]]);
+  const sample = telemetry.store("dev-1");
+  telemetry.forget();
+  await feed.clock.advance(POLL_MS);
+  assert.deepEqual(telemetry.latest, [["dev-2", "dev-1"]]);
+  assert.deepEqual(telemetry.ranges.map(({ deviceIds }) => deviceIds), [["dev-1"]]);
+  assert.deepEqual(world.samples(), [sample]);
+});
+
+Deno.test("The newest state of a device that is read as a range is delivered at every tick, and goes stale", async () => {
+  using world = everyFixture({ staleMs: 3_000 });
+  const { feed, telemetry } = world;
+  telemetry.store("dev-1");
+  await begin(world);
+  const stale: (boolean | undefined)[] = [];
+  for (let tick = 0; tick < 5; tick++) {
+    await feed.clock.advance(POLL_MS);
+    stale.push(feed.state("dev-1")?.isStale);
+    assert.equal(feed.state("dev-1")?.readAt, feed.clock.now());
+  }
+  assert.deepEqual(stale, [false, false, true, true, true]);
+  assert.deepEqual(telemetry.latest.length, 1, "only the beginning's");
+  telemetry.store("dev-1");
+  await feed.clock.advance(POLL_MS);
+  assert.equal(feed.state("dev-1")?.isStale, false);
+  assert.equal(feed.state("dev-1")?.version, 2);
+});
+
+Deno.test("The newest sample's message is made once for those who follow the newest and those who follow all", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  await begin(world);
+  telemetry.store("dev-1");
+  await feed.clock.advance(POLL_MS);
+  await feed.clock.advance(POLL_MS);
+  telemetry.store("dev-1");
+  await feed.clock.advance(POLL_MS);
+  const [batch] = world.batches().slice(-1);
+  assert.equal(batch?.samples[0]?.frame, feed.state("dev-1")?.frame);
+});
+
+Deno.test("A sample that comes late is delivered after newer ones, and one that comes too late is not", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  await begin(world);
+  telemetry.store("dev-1");
+  await feed.clock.advance(POLL_MS);
+  world.batches();
+  const late = telemetry.store("dev-1", { ageMs: LATE_MS - POLL_MS });
+  telemetry.store("dev-1", { ageMs: LATE_MS + 2 * POLL_MS });
+  await feed.clock.advance(2 * POLL_MS);
+  assert.deepEqual(world.samples(), [late]);
+});
+
+Deno.test("A sample that came late while nothing could be read is delivered after a long outage", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  await begin(world);
+  telemetry.store("dev-1");
+  await feed.clock.advance(POLL_MS);
+  world.batches();
+  telemetry.fault = outage;
+  const late = telemetry.store("dev-1", { ageMs: 5_000 });
+  await feed.clock.advance(60 * POLL_MS);
+  telemetry.fault = null;
+  await feed.clock.advance(POLL_MS);
+  assert.deepEqual(world.samples(), [late]);
+});
+
+Deno.test("A device whose clock is ahead loses none of its samples that are not", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  await begin(world);
+  const expected = [telemetry.store("dev-1", { ageMs: -50_000 })];
+  for (let tick = 0; tick < 20; tick++) {
+    expected.push(telemetry.store("dev-1"));
+    await feed.clock.advance(POLL_MS);
+  }
+  assert.deepEqual(world.samples().toSorted(), expected.toSorted());
+});
+
+Deno.test("A device whose clock is behind is read from its own cursor, without the others", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  const behindMs = 3_600_000;
+  telemetry.store("slow", { ageMs: behindMs });
+  telemetry.store("dev-1");
+  await begin(world, ["slow", "dev-1"]);
+  const expected: string[] = [];
+  for (let tick = 0; tick < 5; tick++) {
+    expected.push(telemetry.store("slow", { ageMs: behindMs }));
+    telemetry.store("dev-1");
+    telemetry.forget();
+    await feed.clock.advance(POLL_MS);
+    assert.deepEqual(telemetry.ranges.map(({ deviceIds }) => deviceIds), [["dev-1"], ["slow"]]);
+  }
+  assert.deepEqual(world.samples("slow"), expected);
+});
+
+Deno.test("Devices that were silent for very different times are not read from the earliest of them", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  const ages = { minute: 60_000, minutes: 200_000, hour: 3_600_000 };
+  for (const [deviceId, ageMs] of Object.entries(ages)) telemetry.store(deviceId, { ageMs });
+  await begin(world, Object.keys(ages));
+  for (const deviceId of Object.keys(ages)) telemetry.store(deviceId);
+  telemetry.forget();
+  await feed.clock.advance(POLL_MS);
+  assert.deepEqual(telemetry.ranges.map(({ deviceIds }) => deviceIds), [
+    ["minute", "minutes"],
+    ["hour"],
+  ]);
+});
+
+Deno.test("What a read was truncated of comes with the next ticks, once and in order", async () => {
+  using world = everyFixture({ maxRangeSamples: 10 });
+  const { feed, telemetry } = world;
+  await begin(world);
+  await feed.clock.advance(POLL_MS);
+  const expected = Array.from(
+    { length: 45 },
+    (_, index) => telemetry.store("dev-1", { ageMs: 450 - 10 * index }),
+  );
+  const sizes: number[] = [];
+  const found: string[] = [];
+  for (let tick = 0; tick < 8; tick++) {
+    await feed.clock.advance(POLL_MS);
+    const samples = world.samples();
+    sizes.push(samples.length);
+    found.push(...samples);
+  }
+  assert.deepEqual(sizes, [10, 10, 10, 10, 5, 0, 0, 0]);
+  assert.deepEqual(found, expected);
+});
+
+Deno.test("A device that writes more than one read brings does not hold back its late samples for good", async () => {
+  using world = everyFixture({ maxRangeSamples: 10 });
+  const { feed, telemetry } = world;
+  await begin(world);
+  const expected: string[] = [];
+  for (let tick = 0; tick < 12; tick++) {
+    for (const ageMs of [8, 6, 4, 2]) expected.push(telemetry.store("dev-1", { ageMs }));
+    expected.push(telemetry.store("dev-1", { ageMs: 4_001 }));
+    await feed.clock.advance(POLL_MS);
+  }
+  await feed.clock.advance(20 * POLL_MS);
+  assert.deepEqual(world.samples().toSorted(), expected.toSorted());
+});
+
+Deno.test("A beginning that can't be looked through whole tells nothing that was stored before", async () => {
+  using world = everyFixture({ maxRangeSamples: 5 });
+  const { feed, telemetry } = world;
+  const stored = Array.from(
+    { length: 20 },
+    (_, index) => telemetry.store("dev-1", { ageMs: 200 - 10 * index }),
+  );
+  feed.followEvery(["dev-1"]);
+  await feed.clock.advance(5);
+  assert.equal(world.batches()[0]?.floor, stored[15]);
+  const sample = telemetry.store("dev-1");
+  await feed.clock.advance(5 * POLL_MS);
+  assert.deepEqual(world.samples(), [sample]);
+});
+
+Deno.test("A read that fails between two batches loses nothing and repeats nothing", async () => {
+  for (const kind of ["range", "latest"] as const) {
+    using world = everyFixture();
+    const { feed, telemetry } = world;
+    telemetry.store("silent", { ageMs: 600_000 });
+    await begin(world, ["dev-1", "silent"]);
+    const expected: string[] = [];
+    const found: string[] = [];
+    for (let tick = 0; tick < 12; tick++) {
+      telemetry.fault = tick % 3 === 1 ? (read) => read === kind ? outage() : null : null;
+      expected.push(telemetry.store("dev-1"));
+      await feed.clock.advance(POLL_MS);
+      found.push(...world.samples());
+    }
+    assert.deepEqual(found, expected, kind);
+  }
+});
+
+Deno.test("A failed beginning is made up for by the next tick, which tells nothing twice", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  telemetry.store("dev-1");
+  telemetry.fault = (kind) => kind === "range" ? outage() : null;
+  feed.followEvery(["dev-1"]);
+  await feed.clock.advance(100);
+  assert.deepEqual(world.batches(), []);
+  assert.equal(telemetry.ranges.length, 1, "not tried again before the tick");
+  telemetry.fault = null;
+  await feed.clock.advance(POLL_MS);
+  assert.deepEqual(world.batches().map(({ number, samples }) => [number, samples.length]), [[
+    1,
+    0,
+  ]]);
+});
+
+Deno.test("A device that is followed again begins anew, and a read that was under way for the time before tells nothing", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  await begin(world);
+  telemetry.store("dev-1");
+  telemetry.readMs = 200;
+  telemetry.seesEnd = true;
+  await feed.clock.advance(POLL_MS + 100);
+  feed.unfollowEvery(["dev-1"]);
+  feed.followEvery(["dev-1"]);
+  await feed.clock.advance(700);
+  assert.deepEqual(world.batches().map(({ number, samples }) => [number, samples.length]), [[
+    1,
+    0,
+  ]]);
+  telemetry.readMs = 0;
+  const sample = telemetry.store("dev-1");
+  await feed.clock.advance(POLL_MS);
+  assert.deepEqual(world.samples(), [sample]);
+});
+
+Deno.test("A second follower does not make a device begin again", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  await begin(world);
+  const sample = telemetry.store("dev-1");
+  feed.followEvery(["dev-1"]);
+  await feed.clock.advance(2 * POLL_MS);
+  assert.deepEqual(world.samples(), [sample]);
+  feed.unfollowEvery(["dev-1"]);
+  const next = telemetry.store("dev-1");
+  await feed.clock.advance(POLL_MS);
+  assert.deepEqual(world.samples(), [next], "one of two is left");
+  feed.unfollowEvery(["dev-1"]);
+  telemetry.forget();
+  telemetry.store("dev-1");
+  await feed.clock.advance(2 * POLL_MS);
+  assert.deepEqual(world.batches(), []);
+  assert.deepEqual(telemetry.ranges, []);
+});
+
+Deno.test("One instant is one sample, however often it is written", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  await begin(world);
+  const sample = telemetry.store("dev-1");
+  await feed.clock.advance(POLL_MS);
+  telemetry.storeAt("dev-1", sample);
+  await feed.clock.advance(2 * POLL_MS);
+  assert.deepEqual(world.samples(), [sample]);
+  assert.equal(feed.state("dev-1")?.version, 2, "who follows the newest sees what it became");
+});
+
+Deno.test("A device whose range is refused is set aside and the others go on", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  const devices = ["dev-1", "dev-2", "dev-3"];
+  for (const deviceId of devices) telemetry.store(deviceId);
+  await begin(world, devices);
+  telemetry.fault = (kind, deviceIds) =>
+    kind === "range" && deviceIds.includes("dev-2")
+      ? new SourceError("rejected", "Conflict")
+      : null;
+  const expected: string[] = [];
+  for (let tick = 0; tick < 3; tick++) {
+    expected.push(telemetry.store("dev-1"));
+    telemetry.store("dev-2");
+    await feed.clock.advance(POLL_MS);
+  }
+  assert.equal(feed.state("dev-2")?.readAt, feed.clock.now(), "its newest is read as others' is");
+  assert.deepEqual(world.samples(), expected);
+  assert.deepEqual(feed.log.of("devices_set_aside").map(({ fields }) => fields.devices), [[
+    "dev-2",
+  ]]);
+  telemetry.fault = null;
+  await feed.clock.advance(65_000);
+  assert.equal(world.samples("dev-2").length, 3, "nothing of it was lost");
+});
+
+Deno.test("A silent device's long read does not hold back what the others have", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  telemetry.store("silent", { ageMs: 600_000 });
+  await begin(world, ["dev-1", "silent"]);
+  telemetry.store("dev-1");
+  await feed.clock.advance(POLL_MS);
+  world.batches();
+  telemetry.store("silent");
+  const next = telemetry.store("dev-1");
+  telemetry.fault = (kind, deviceIds) => {
+    // Only the read of the silent one takes long.
+    telemetry.readMs = kind === "range" && deviceIds.includes("silent") ? 400 : 0;
+    return null;
+  };
+  await feed.clock.advance(POLL_MS);
+  assert.deepEqual(world.samples(), [next]);
+  await feed.clock.advance(400);
+  assert.equal(world.samples("silent").length, 1);
+});
