@@ -1,0 +1,254 @@
+// The one subscription to a device, or to all devices as `*`: who listens, what the service was asked for, and who is
+// served by it. It asks for one thing at a time, and must never mix what belongs to two subscribes.
+//
+// Listeners that need something (history, what was missed) are served together by one subscribe that goes back as far as
+// the earliest of them needs. Those that want windows of different lengths are served one after another, and those that
+// want samples as they are stored last: a subscribe replaces the one before, and windows would leave a hole for them.
+import type { MessageId } from "../protocol/client_messages.ts";
+import type { HistoryMessage, Resume, Sample } from "../protocol/server_messages.ts";
+import { earliest, type Needs, sameNeeds, unionOf } from "./device_needs.ts";
+import { isMissing, limitOf, type Pass, type Plan } from "./device_pass.ts";
+import type { Follower } from "./follower.ts";
+import type { PulsewireError } from "./pulsewire_error.ts";
+
+export interface PlanContext {
+  /** The service's clock as far as it is known, in milliseconds since the epoch. */
+  readonly serverNow: number;
+  /** Who listens to all devices, while this is one of them: the service sends each device to one subscription only. */
+  readonly companions: readonly Follower[];
+}
+
+/** A sample that was pushed. */
+export interface Push {
+  readonly sample: Sample;
+  /** When it was read; null where the service does not say. */
+  readonly readAt: string | null;
+  /** Whether every stored sample of the device is pushed, and not only the newest. */
+  readonly isEvery: boolean;
+}
+
+type Newest = Pick<Push, "sample" | "readAt">;
+
+const NOBODY: ReadonlySet<string> = new Set();
+
+export class DeviceSubscription {
+  readonly deviceId: string;
+  readonly followers = new Set<Follower>();
+  /** What it was last asked for on this connection; null when it was not, or no more. */
+  #wire: Needs | null = null;
+  #pass: Pass | null = null;
+  #isRefused = false;
+  /** Whether who listens to all devices misses what came while windows were sent. */
+  #owesCompanions = false;
+  readonly #newest = new Map<string, Newest>();
+  /** In mode every: the newest sample of this frame, for those who want only that. */
+  readonly #ofFrame = new Map<string, Newest>();
+
+  constructor(deviceId: string) {
+    this.deviceId = deviceId;
+  }
+
+  get isOnWire(): boolean {
+    return this.#wire !== null;
+  }
+
+  get isEvery(): boolean {
+    return this.#wire?.mode === "every";
+  }
+
+  /** Whether what is pushed still belongs to the subscription before the one that was asked for. */
+  get isAwaiting(): boolean {
+    return this.#owesCompanions || (this.#pass !== null && this.#pass.remaining === null);
+  }
+
+  /** What should be said to the service; null for nothing at present. */
+  plan(context: PlanContext): Plan | null {
+    if (this.followers.size === 0) return this.#wire === null ? null : { name: "unsubscribe" };
+    const isBusy = this.#pass !== null && this.#pass.remaining?.size !== 0;
+    if (isBusy || this.#isRefused) return null;
+    const all = [...this.followers].filter((follower) => !follower.isRefused);
+    if (all.length === 0) return null;
+    const needs = unionOf([...all, ...context.companions].map((follower) => follower.needs));
+    const isNew = this.#wire === null || this.#owesCompanions || !sameNeeds(this.#wire, needs);
+    let due = all.filter((follower) => follower.isDue);
+    if (!isNew && due.every((follower) => follower.start().kind === "now")) {
+      this.#join(due);
+      return null;
+    }
+    // A subscribe on a living connection replaces the one before: who would see a hole is served again.
+    for (const follower of all) if (follower.isContinuous) follower.fallBehind();
+    due = all.filter((follower) => follower.isDue);
+    const windows = due.map((follower) => follower.resolutionSeconds).filter((one) => one !== null);
+    const resolutionSeconds = windows[0] ?? null;
+    const serving = due.filter((follower) =>
+      follower.start().kind === "now" || follower.resolutionSeconds === resolutionSeconds
+    );
+    const continuous = context.companions.filter((follower) => follower.isContinuous);
+    const companions = resolutionSeconds === null ? continuous : [];
+    this.#owesCompanions = companions.length < continuous.length;
+    const starts = new Map(serving.map((follower) => [follower, follower.start()] as const));
+    for (const companion of companions) starts.set(companion, companion.startOf(this.deviceId));
+    const { serverNow } = context;
+    const start = earliest([...starts.values()], serverNow);
+    const plan = { name: "subscribe", needs, start, resolutionSeconds } as const;
+    this.#pass = {
+      id: null,
+      plan,
+      companions,
+      starts,
+      serverNow,
+      before: this.#wire,
+      remaining: null,
+    };
+    return plan;
+  }
+
+  /** The plan was sent. */
+  sent(plan: Plan, id: MessageId): void {
+    const pass = this.#pass;
+    if (plan.name === "unsubscribe" || pass === null) {
+      this.lost();
+      return;
+    }
+    pass.id = id;
+    this.#wire = pass.plan.needs;
+    for (const [follower, start] of pass.starts) {
+      if (pass.companions.includes(follower)) follower.hold(this.deviceId);
+      else follower.begin(limitOf(start, pass));
+    }
+  }
+
+  /** Returns whether there is more to plan. */
+  answered(id: MessageId, resumes: Readonly<Record<string, Resume>>): boolean {
+    const pass = this.#pass;
+    if (pass?.id !== id) return false;
+    const devices = new Set(Object.keys(resumes));
+    for (const [deviceId, resume] of Object.entries(resumes)) this.#tellGap(pass, deviceId, resume);
+    for (const [follower, { kind }] of pass.starts) {
+      follower.answered(devices);
+      // Its first value need not wait for the history of others.
+      if (kind === "now" && follower.needs.mode === "latest") this.#replay(follower);
+    }
+    // Which devices there are could not be found out, and nothing will say when all have come.
+    devices.delete("*");
+    pass.remaining = devices;
+    if (devices.size === 0) this.#filled(pass, { hadHistory: false });
+    return devices.size === 0;
+  }
+
+  /**
+   * Those that are new asked for too much, and those that were served before go on without them; returns whether there is
+   * more to plan. If that is nobody, none of it is asked for again until `retry`.
+   */
+  refused(error: PulsewireError): boolean {
+    this.abandon();
+    const all = [...this.followers];
+    const newcomers = all.filter((follower) => follower.isDue && !follower.wasServed);
+    const isPartly = newcomers.length > 0 && newcomers.length < all.length;
+    this.#isRefused = !isPartly;
+    for (const follower of isPartly ? newcomers : all) follower.refuse(error);
+    return isPartly;
+  }
+
+  retry(): void {
+    if (!this.#isRefused) return;
+    this.#isRefused = false;
+    for (const follower of this.followers) follower.fallBehind();
+  }
+
+  /** What the subscribe should have served is due again; the subscription before it stays. */
+  abandon(): void {
+    this.#wire = this.#pass?.before ?? null;
+    this.#pass = null;
+    for (const follower of this.followers) follower.abandon();
+  }
+
+  lost(): void {
+    this.#wire = null;
+    this.#pass = null;
+    this.#isRefused = this.#owesCompanions = false;
+    for (const follower of this.followers) follower.fallBehind();
+    this.#newest.clear();
+    this.#ofFrame.clear();
+  }
+
+  /** A page; returns whether there is more to plan. */
+  history(message: HistoryMessage, readAt: string | null): boolean {
+    const pass = this.#pass;
+    if (pass === null || message.id === undefined || pass.id !== message.id) return false;
+    const { device_id: deviceId, samples, done } = message;
+    for (const sample of samples) {
+      for (const [follower, { kind }] of pass.starts) {
+        if (kind !== "now") follower.history(deviceId, sample, readAt);
+      }
+    }
+    const newest = samples.at(-1);
+    if (newest !== undefined && pass.plan.resolutionSeconds === null) {
+      this.#newest.set(deviceId, { sample: newest, readAt });
+    }
+    if (!done) return false;
+    for (const follower of pass.starts.keys()) follower.release(deviceId);
+    if (pass.remaining?.delete(deviceId) !== true || pass.remaining.size > 0) return false;
+    this.#filled(pass, { hadHistory: true });
+    return true;
+  }
+
+  /** A push; where only the newest is wanted of many, it waits for the end of the frame. */
+  live(deviceId: string, { sample, readAt, isEvery }: Push): void {
+    const known = this.#newest.get(deviceId);
+    if (known === undefined || known.sample.timestamp <= sample.timestamp) {
+      this.#newest.set(deviceId, { sample, readAt });
+      if (isEvery) this.#ofFrame.set(deviceId, { sample, readAt });
+    }
+    for (const follower of [...this.followers]) {
+      if (!isEvery || follower.needs.mode === "every") {
+        follower.live(deviceId, sample, { readAt, isOneOfMany: isEvery });
+      }
+    }
+  }
+
+  /** The frame is read. */
+  frameEnd(): void {
+    for (const [deviceId, { sample, readAt }] of this.#ofFrame) {
+      for (const follower of [...this.followers]) {
+        if (follower.needs.mode === "latest") {
+          follower.live(deviceId, sample, { readAt, isOneOfMany: true });
+        }
+      }
+    }
+    this.#ofFrame.clear();
+  }
+
+  /** Nothing has to be asked for: the newest sample is known, and the next ones are pushed. */
+  #join(followers: readonly Follower[]): void {
+    for (const follower of followers) {
+      follower.begin(null);
+      follower.answered(NOBODY);
+      if (follower.needs.mode === "latest") this.#replay(follower);
+      follower.filled({ hadHistory: false });
+    }
+  }
+
+  #replay(follower: Follower): void {
+    for (const [deviceId, { sample, readAt }] of this.#newest) {
+      follower.live(deviceId, sample, { readAt, isOneOfMany: true });
+    }
+  }
+
+  #filled({ starts, companions }: Pass, { hadHistory }: { readonly hadHistory: boolean }): void {
+    for (const [follower, { kind }] of starts) {
+      if (!companions.includes(follower)) {
+        follower.filled({ hadHistory: hadHistory && kind !== "now" });
+      }
+    }
+  }
+
+  #tellGap(pass: Pass, deviceId: string, { complete, from, reason }: Resume): void {
+    if (complete || reason === "replaced") return;
+    for (const [follower, start] of pass.starts) {
+      if (start.kind !== "now" && isMissing(start, { pass, from, reason })) {
+        follower.gap({ channel: "device", device_id: deviceId, from, reason: reason ?? null });
+      }
+    }
+  }
+}

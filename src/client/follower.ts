@@ -1,0 +1,290 @@
+// One listener to a device, or to all: what it has, what it is due, and what of each sample it is given. It is always in
+// one state, and must never be given a sample twice or out of the order that the service sent.
+import type { Clock } from "../clock.ts";
+import type { MetricValue, Sample } from "../protocol/server_messages.ts";
+import type { Gap } from "./client_events.ts";
+import type { Needs, Start } from "./device_needs.ts";
+import { earlierBy } from "./instants.ts";
+import type { PulsewireError } from "./pulsewire_error.ts";
+import { SampleWindow } from "./sample_window.ts";
+
+/** A sample as listeners are given it. */
+export interface DeviceSample extends Sample {
+  readonly device_id: string;
+  /** `history`: it was stored before it was asked for. `live`: it was just read. */
+  readonly origin: "history" | "live";
+}
+
+/** What was stored before a listener came. */
+export interface HistoryWish {
+  readonly seconds: number | null;
+  readonly since: string | null;
+  readonly resolutionSeconds: number | null;
+}
+
+export interface FollowerOptions {
+  readonly needs: Needs;
+  readonly history: HistoryWish | null;
+  readonly clock: Clock;
+  readonly lateMs: number;
+  /** False when the listener can't take more at present; it is then left behind, and resumes from what it has. */
+  readonly take: (sample: DeviceSample) => boolean;
+  readonly gap: (gap: Gap) => void;
+  readonly caughtUp: () => void;
+  /** The service does not give what was asked for. */
+  readonly fail: (error: PulsewireError) => void;
+}
+
+/**
+ * - `due`: a subscribe has to serve it.
+ * - `asked`: one was sent; what is pushed until its answer belongs to the subscription before it.
+ * - `live`: it is given what comes, first the history where it asked for some.
+ * - `paused`: it can't take more.
+ * - `refused`: the service does not give what it asked for; it waits for another connection.
+ * - `left`: it is given nothing any more.
+ */
+type State = "due" | "asked" | "live" | "paused" | "refused" | "left";
+
+/** Of all devices at once the earliest cursor counts, but a silent device must not make all the others' history long. */
+const SPREAD_MS = 300_000;
+
+export class Follower {
+  readonly needs: Needs;
+  readonly #options: FollowerOptions;
+  readonly #windows = new Map<string, SampleWindow>();
+  #state: State = "due";
+  /** What is elapsed counts from here, by a clock that goes on while the machine sleeps. */
+  #since: number;
+  /** Whether what it wished for at first is here. */
+  #isFilled: boolean;
+  /** When what it listens to begins, by this machine's clock; null until it was served. */
+  #beganAt: number | null = null;
+  #limit: string | null = null;
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+    this.needs = options.needs;
+    this.#since = options.clock.now();
+    this.#isFilled = options.history === null;
+  }
+
+  get isDue(): boolean {
+    return this.#state === "due";
+  }
+
+  get isRefused(): boolean {
+    return this.#state === "refused";
+  }
+
+  /** Whether the service has ever given it what it asked for. */
+  get wasServed(): boolean {
+    return this.#beganAt !== null;
+  }
+
+  /** Whether a hole would show: in every sample, or in a history that goes on. */
+  get isContinuous(): boolean {
+    return this.needs.mode === "every" || this.#options.history !== null;
+  }
+
+  /** The windows that its history has to come in; once that is there, samples as they are stored. */
+  get resolutionSeconds(): number | null {
+    return this.#isFilled ? null : this.#options.history?.resolutionSeconds ?? null;
+  }
+
+  /** Where what it is due begins. */
+  start(): Start {
+    const { history, clock, lateMs } = this.#options;
+    if (!this.isContinuous) return { kind: "now" };
+    const instant = this.#resumeInstant();
+    if (instant !== null) return { kind: "after", instant };
+    const elapsed = Math.max(0, clock.now() - this.#since);
+    if (!this.#isFilled) {
+      const { since = null, seconds = null } = history ?? {};
+      if (since !== null) return { kind: "after", instant: since };
+      return { kind: "back", seconds: (seconds ?? 0) + Math.ceil(elapsed / 1_000) };
+    }
+    if (this.#beganAt !== null) {
+      // Nothing came since it was served: what is stored later than that is due, and what may come late.
+      const late = this.needs.mode === "every" ? lateMs : 0;
+      const whole = clock.now() - this.#beganAt;
+      return { kind: "back", seconds: Math.ceil(Math.min(elapsed + late, whole) / 1_000) + 1 };
+    }
+    return { kind: "now" };
+  }
+
+  /** Where it would resume with one device out of all. */
+  startOf(deviceId: string): Start {
+    const floor = this.#windows.get(deviceId)?.floor ?? null;
+    return floor === null || !this.isContinuous
+      ? { kind: "now" }
+      : { kind: "after", instant: floor };
+  }
+
+  /** A subscribe is on its way that serves it; `limit` where others made that one begin earlier. */
+  begin(limit: string | null): void {
+    this.#state = "asked";
+    for (const window of this.#windows.values()) window.hold(limit);
+    this.#limit = limit;
+  }
+
+  /** History of one device is on its way because of somebody else's subscribe. */
+  hold(deviceId: string): void {
+    this.#windows.get(deviceId)?.hold(null);
+  }
+
+  /** The subscribe was answered; the history of these devices comes first, for each before it is live. */
+  answered(devices: ReadonlySet<string>): void {
+    if (this.#state !== "asked") return;
+    this.#state = "live";
+    for (const [deviceId, window] of this.#windows) {
+      if (!devices.has(deviceId)) window.release();
+    }
+  }
+
+  /** All that was due is here. */
+  filled({ hadHistory }: { readonly hadHistory: boolean }): void {
+    if (this.#state !== "live") return;
+    const { clock, history } = this.#options;
+    const now = clock.now();
+    this.#beganAt ??= history === null
+      ? now
+      : history.seconds === null
+      ? Number.NEGATIVE_INFINITY
+      : this.#since - history.seconds * 1_000;
+    this.#isFilled = true;
+    this.#limit = null;
+    this.#since = now;
+    if (hadHistory) this.#options.caughtUp();
+  }
+
+  /** The history of one device is here. */
+  release(deviceId: string): void {
+    this.#windows.get(deviceId)?.release();
+  }
+
+  /** What was asked for is not given. */
+  abandon(): void {
+    if (this.#state === "asked") this.#state = "due";
+  }
+
+  /** What it has ends here, and it is due what comes after. */
+  fallBehind(): void {
+    if (this.#state !== "paused" && this.#state !== "left") this.#state = "due";
+  }
+
+  /** It is not asked for again on this connection. */
+  refuse(error: PulsewireError): void {
+    if (this.#state === "left") return;
+    this.#state = "refused";
+    this.#options.fail(error);
+  }
+
+  /** It can take more again. */
+  resume(): void {
+    if (this.#state === "paused") this.#state = "due";
+  }
+
+  leave(): void {
+    this.#state = "left";
+    this.#windows.clear();
+  }
+
+  gap(gap: Gap): void {
+    if (this.#state === "asked" || this.#state === "live") this.#options.gap(gap);
+  }
+
+  /** A stored sample of a page. */
+  history(deviceId: string, sample: Sample, readAt: string | null): void {
+    if (this.#state !== "live") return;
+    const window = this.#windowOf(deviceId);
+    if (window.has(sample.timestamp)) return;
+    this.#give(deviceId, sample, { window, readAt, origin: "history" });
+  }
+
+  /** A sample that was pushed; `isOneOfMany` where others need every sample and this one need not be the newest. */
+  live(
+    deviceId: string,
+    sample: Sample,
+    { readAt, isOneOfMany }: { readonly readAt: string | null; readonly isOneOfMany: boolean },
+  ): void {
+    if (this.#state !== "live") return;
+    const window = this.#windowOf(deviceId);
+    window.release();
+    if (this.needs.mode === "every") {
+      if (window.has(sample.timestamp)) return;
+    } else {
+      const isLate = window.greatest !== null && sample.timestamp < window.greatest;
+      if (isOneOfMany && isLate) return;
+      if (this.needs.changesOnly && isSame(window.last, this.#project(sample))) return;
+    }
+    this.#give(deviceId, sample, { window, readAt, origin: "live" });
+  }
+
+  #give(
+    deviceId: string,
+    sample: Sample,
+    { window, readAt, origin }: {
+      readonly window: SampleWindow;
+      readonly readAt: string | null;
+      readonly origin: DeviceSample["origin"];
+    },
+  ): void {
+    const { timestamp } = sample;
+    const projected = this.#project(sample);
+    if (projected !== null) {
+      const { metrics } = projected;
+      if (!this.#options.take({ device_id: deviceId, timestamp, metrics, origin })) {
+        this.#state = "paused";
+        return;
+      }
+      window.last = projected;
+    }
+    window.note(timestamp, readAt);
+  }
+
+  /** The sample with the listener's own metrics; null where it has none of them. */
+  #project(sample: Sample): Sample | null {
+    const { metrics: names } = this.needs;
+    if (names === null) return sample;
+    const found = names.filter((name) => Object.hasOwn(sample.metrics, name));
+    if (found.length === 0) return null;
+    const metrics = Object.fromEntries(
+      found.map((name) => [name, sample.metrics[name] as MetricValue]),
+    );
+    return { timestamp: sample.timestamp, metrics };
+  }
+
+  #resumeInstant(): string | null {
+    let floor: string | null = null;
+    let readAt: string | null = null;
+    for (const window of this.#windows.values()) {
+      if (window.floor !== null && (floor === null || window.floor < floor)) floor = window.floor;
+      if (window.readAt !== null && (readAt === null || window.readAt > readAt)) {
+        readAt = window.readAt;
+      }
+    }
+    if (this.#windows.size < 2 || floor === null || readAt === null) return floor;
+    const bound = earlierBy(readAt, SPREAD_MS);
+    return floor > bound ? floor : bound;
+  }
+
+  #windowOf(deviceId: string): SampleWindow {
+    let window = this.#windows.get(deviceId);
+    if (window === undefined) {
+      // In mode latest what lies between two reads was left out on purpose, and is not late.
+      window = new SampleWindow(this.needs.mode === "every" ? this.#options.lateMs : 0);
+      if (this.#limit !== null) window.hold(this.#limit);
+      this.#windows.set(deviceId, window);
+    }
+    return window;
+  }
+}
+
+function isSame(one: Sample | null, other: Sample | null): boolean {
+  if (one === null || other === null || one.timestamp !== other.timestamp) return false;
+  const names = Object.keys(one.metrics);
+  return names.length === Object.keys(other.metrics).length &&
+    names.every((name) =>
+      JSON.stringify(one.metrics[name]) === JSON.stringify(other.metrics[name])
+    );
+}
