@@ -1,26 +1,53 @@
-// The files of the page at `/`, by their path; nothing else of the disk can be asked for.
+// The files of the page at `/`, by their path; nothing else of the disk can be asked for. They were built before: see
+// docs/DASHBOARD.md for why the built ones are kept with the sources.
 
-/** Sent with every file of the page: it loads from here only and talks to here only. */
-export const PAGE_HEADERS = {
-  "content-security-policy":
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  "referrer-policy": "no-referrer",
-  "x-content-type-options": "nosniff",
-  "cache-control": "no-cache",
-} as const;
+export interface PageOptions {
+  /** Where the page may sign people in; null where tokens come from elsewhere. */
+  readonly oidc: {
+    readonly issuer: string;
+    readonly clientId: string;
+    readonly scope: string;
+  } | null;
+  /** Silence after which a device is stale. */
+  readonly staleSeconds: number;
+}
 
-const SCRIPT = "text/javascript; charset=utf-8";
+/** Sent with every file of the page: it loads from here only, and talks to here and to the issuer only. */
+export function pageHeaders({ oidc }: PageOptions): Readonly<Record<string, string>> {
+  const connect = oidc === null ? "'self'" : `'self' ${new URL(oidc.issuer).origin}`;
+  return {
+    "content-security-policy": [
+      "default-src 'none'",
+      "script-src 'self'",
+      "style-src 'self'",
+      "img-src 'self' data:",
+      `connect-src ${connect}`,
+      "base-uri 'none'",
+      "form-action 'none'",
+      "frame-ancestors 'none'",
+    ].join("; "),
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-cache",
+  };
+}
+
+/** What the page is told before anybody is signed in: nothing of it is secret. */
+export function pageConfig({ oidc, staleSeconds }: PageOptions): object {
+  return {
+    oidc: oidc === null
+      ? null
+      : { issuer: oidc.issuer, client_id: oidc.clientId, scope: oidc.scope },
+    stale_seconds: staleSeconds,
+  };
+}
+
+export const PAGE_CONFIG_PATH = "/dashboard/config.json";
 
 const FILES: Readonly<Record<string, { readonly name: string; readonly contentType: string }>> = {
-  "/": { name: "page.html", contentType: "text/html; charset=utf-8" },
-  "/page.css": { name: "page.css", contentType: "text/css; charset=utf-8" },
-  "/page.js": { name: "page.js", contentType: SCRIPT },
-  "/page_alerts.js": { name: "page_alerts.js", contentType: SCRIPT },
-  "/page_devices.js": { name: "page_devices.js", contentType: SCRIPT },
-  "/page_link.js": { name: "page_link.js", contentType: SCRIPT },
-  "/page_metric.js": { name: "page_metric.js", contentType: SCRIPT },
-  "/page_session.js": { name: "page_session.js", contentType: SCRIPT },
-  "/page_sparkline.js": { name: "page_sparkline.js", contentType: SCRIPT },
+  "/": { name: "dashboard.html", contentType: "text/html; charset=utf-8" },
+  "/dashboard.css": { name: "dashboard.css", contentType: "text/css; charset=utf-8" },
+  "/dashboard.js": { name: "dashboard.js", contentType: "text/javascript; charset=utf-8" },
 };
 
 export interface PageFile {
@@ -33,6 +60,6 @@ export async function pageFile(path: string): Promise<PageFile | null> {
   if (!Object.hasOwn(FILES, path)) return null;
   const file = FILES[path];
   if (file === undefined) return null;
-  const text = await Deno.readTextFile(new URL(file.name, import.meta.url));
+  const text = await Deno.readTextFile(new URL(`assets/${file.name}`, import.meta.url));
   return { text, contentType: file.contentType };
 }

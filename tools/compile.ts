@@ -1,0 +1,60 @@
+// Makes executables of the service: `deno task compile` for this machine, with names of targets or "all" for others. It
+// must say what is missing where the runtime part of an executable can't be had.
+import { compileArguments, outputOf, type TargetName, TARGETS } from "./compile_arguments.ts";
+
+const USAGE = `Usage: deno task compile [all | ${Object.keys(TARGETS).join(" | ")}]…
+
+Without a target it compiles for this machine, into ${outputOf(null)}.`;
+
+/** Compiles and passes on what the compiler says; its exit code, and all that it said. */
+async function compile(target: TargetName | null): Promise<{ code: number; said: string }> {
+  const child = new Deno.Command("deno", {
+    args: compileArguments({ target }),
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "piped",
+  }).spawn();
+  let said = "";
+  const encoder = new TextEncoder();
+  for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+    said += text;
+    const bytes = encoder.encode(text);
+    for (let sent = 0; sent < bytes.length;) sent += await Deno.stderr.write(bytes.subarray(sent));
+  }
+  const { code } = await child.status;
+  return { code, said };
+}
+
+function explain(target: TargetName | null, said: string): string {
+  const name = target ?? "this machine";
+  if (!/denort/.test(said)) return `Cannot compile for ${name}: see above`;
+  return `Cannot compile for ${name}: the runtime part of an executable (denort) can't be downloaded.
+Fetch denort ${Deno.version.deno} for ${
+    target === null ? "it" : TARGETS[target]
+  } where that is possible, unpack it, and set DENORT_BIN to its path`;
+}
+
+function targetsOf(words: readonly string[]): readonly (TargetName | null)[] | null {
+  const names = Object.keys(TARGETS) as TargetName[];
+  if (words.length === 0) return [null];
+  if (words.length === 1 && words[0] === "all") return names;
+  const known = names.filter((name) => words.includes(name));
+  return words.every((word) => names.includes(word as TargetName)) ? known : null;
+}
+
+const targets = targetsOf(Deno.args);
+if (targets === null) {
+  console.error(`${Deno.args.join(" ")} is not a list of targets\n\n${USAGE}`);
+  Deno.exit(2);
+}
+if (targets.length > 1 && Deno.env.get("DENORT_BIN")) {
+  console.error("DENORT_BIN names the runtime part for one target: compile one at a time");
+  Deno.exit(2);
+}
+for (const target of targets) {
+  const { code, said } = await compile(target);
+  if (code !== 0) {
+    console.error(`\n${explain(target, said)}`);
+    Deno.exit(1);
+  }
+}
