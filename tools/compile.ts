@@ -25,6 +25,11 @@ async function compile(target: TargetName | null): Promise<{ code: number; said:
   return { code, said };
 }
 
+function complain(text: string): void {
+  // deno-lint-ignore no-console -- it is a command
+  console.error(text);
+}
+
 function explain(target: TargetName | null, said: string): string {
   const name = target ?? "this machine";
   if (!/denort/.test(said)) return `Cannot compile for ${name}: see above`;
@@ -44,17 +49,26 @@ function targetsOf(words: readonly string[]): readonly (TargetName | null)[] | n
 
 const targets = targetsOf(Deno.args);
 if (targets === null) {
-  console.error(`${Deno.args.join(" ")} is not a list of targets\n\n${USAGE}`);
+  complain(`${Deno.args.join(" ")} is not a list of targets\n\n${USAGE}`);
   Deno.exit(2);
 }
 if (targets.length > 1 && Deno.env.get("DENORT_BIN")) {
-  console.error("DENORT_BIN names the runtime part for one target: compile one at a time");
+  complain("DENORT_BIN names the runtime part for one target: compile one at a time");
   Deno.exit(2);
+}
+// What is left out of packages can be found only where they are.
+const cached = await new Deno.Command("deno", {
+  args: ["cache", "--frozen", "main.ts"],
+  stdin: "null",
+}).spawn().status;
+if (!cached.success) {
+  complain("Cannot fetch the packages that deno.lock names: see above");
+  Deno.exit(1);
 }
 for (const target of targets) {
   const { code, said } = await compile(target);
   if (code !== 0) {
-    console.error(`\n${explain(target, said)}`);
+    complain(`\n${explain(target, said)}`);
     Deno.exit(1);
   }
 }

@@ -25,7 +25,7 @@ export interface Compilation {
   readonly output?: string;
 }
 
-/** Arguments of `deno` for an executable, from the root of the repository. */
+/** Arguments of `deno` for an executable, from the root of the repository; its packages must be in the cache. */
 export function compileArguments({ target, output = outputOf(target) }: Compilation): string[] {
   return [
     "compile",
@@ -33,6 +33,7 @@ export function compileArguments({ target, output = outputOf(target) }: Compilat
     ...embeddedFiles().flatMap((path) => ["--include", path]),
     // The lock file's packages that only the demo and the tests use stay out.
     "--exclude-unused-npm",
+    ...unreadableFolders().flatMap((path) => ["--exclude", path]),
     ...(target === null ? [] : ["--target", TARGETS[target]]),
     "--output",
     output,
@@ -47,6 +48,29 @@ export function embeddedFiles(): readonly string[] {
       .filter(({ isFile, name }) => isFile && /^[^.].*\.(css|html|js|sql|svg)$/.test(name))
       .map(({ name }) => `${folder}/${name}`)
   ).sort();
+}
+
+/**
+ * Folders of packages that the compiler can't read: it takes bintrees' samples, a line of numbers each, for a program, and
+ * overflows its stack.
+ */
+function unreadableFolders(): readonly string[] {
+  const { success, stdout } = new Deno.Command("deno", { args: ["info", "--json"] }).outputSync();
+  if (!success) throw new Error("Cannot learn where packages are cached: deno info failed");
+  const { npmCache } = JSON.parse(new TextDecoder().decode(stdout)) as { npmCache: string };
+  // Registry, package, version.
+  return foldersIn(npmCache).flatMap((registry) => foldersIn(join(registry, "bintrees")))
+    .map((version) => join(version, "test")).filter((path) => foldersIn(path).length > 0);
+}
+
+function foldersIn(path: string): readonly string[] {
+  try {
+    return [...Deno.readDirSync(path)].filter(({ isDirectory }) => isDirectory)
+      .map(({ name }) => join(path, name));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
 }
 
 export function outputOf(target: TargetName | null): string {

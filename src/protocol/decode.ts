@@ -1,5 +1,4 @@
 // Turns a client's text into a message or into the error that answers it; it must never throw.
-import { Buffer } from "node:buffer";
 import { MESSAGE_ERRORS, type MessageErrorCode } from "../errors.ts";
 import {
   ACTIONS,
@@ -9,12 +8,11 @@ import {
   CONNECTION_SCHEMAS,
   DEVICE_ID_REQUIRED,
   INVALID_MESSAGE_ID,
-  kindOf,
-  MAX_DEVICE_ID_BYTES,
   MessageId,
   SUBSCRIPTION_SCHEMAS,
   type SubscriptionAction,
 } from "./client_messages.ts";
+import { codeOf, isLongerThan, kindOf, MAX_DEVICE_ID_BYTES } from "./message_fields.ts";
 
 /** Why a message could not be taken, as the `error` message will say it. */
 export interface MessageError {
@@ -83,32 +81,45 @@ function decodeFields(
     return refuse("invalid_message", `type must be a string, not ${kindOf(type)}`);
   }
   if (!isOneOf(CHANNELS, type)) return refuse("unknown_type");
-  const { device_id: deviceId } = fields;
-  if (type === "device" && typeof deviceId === "string" && isLonger(deviceId, maxDeviceIdBytes)) {
-    const message = `device_id must be at most ${maxDeviceIdBytes} bytes of UTF-8`;
-    return { ok: false, error: { code: "invalid_device_id", message, limit: "device_id_bytes" } };
-  }
-  return decodeSubscription(action, type, fields);
-}
-
-function isLonger(text: string, bytes: number): boolean {
-  return text.length > bytes || Buffer.byteLength(text) > bytes;
+  return decodeSubscription(fields, { action, type, maxDeviceIdBytes });
 }
 
 function decodeSubscription(
-  action: SubscriptionAction,
-  type: Channel,
   fields: Readonly<Record<string, unknown>>,
+  { action, type, maxDeviceIdBytes }: DecodeOptions & {
+    readonly action: SubscriptionAction;
+    readonly type: Channel;
+  },
 ): Verdict {
-  const { device_id: deviceId } = fields;
-  if (type === "device" && (deviceId === undefined || deviceId === null || deviceId === "")) {
+  for (const [name, ids] of idsIn(fields, { action, type })) {
+    if (!ids.some((id) => typeof id === "string" && isLongerThan(id, maxDeviceIdBytes))) continue;
+    const message = `${name} must be at most ${maxDeviceIdBytes} bytes of UTF-8`;
+    return { ok: false, error: { code: "invalid_device_id", message, limit: "device_id_bytes" } };
+  }
+  const { device_id, device_ids } = fields;
+  const isUnnamed = device_id === undefined || device_id === null || device_id === "";
+  if (type === "device" && isUnnamed && device_ids === undefined) {
     return refuse("device_id_required", DEVICE_ID_REQUIRED[action]);
   }
   const parsed = SUBSCRIPTION_SCHEMAS[action][type].safeParse(fields);
   if (parsed.success) return { ok: true, message: parsed.data };
   const issue = parsed.error.issues[0];
-  const code = issue?.path[0] === "device_id" ? "invalid_device_id" : "invalid_message";
-  return refuse(code, issue?.message);
+  return refuse(codeOf(issue), issue?.message);
+}
+
+/** All that would name devices, by what a sentence calls it. Ids are bounded before anything else is done with them. */
+function idsIn(
+  fields: Readonly<Record<string, unknown>>,
+  { action, type }: { action: SubscriptionAction; type: Channel },
+): ReadonlyArray<readonly [name: string, ids: readonly unknown[]]> {
+  const { device_id, device_ids, since } = fields;
+  const listed: readonly unknown[] = Array.isArray(device_ids) ? device_ids : [];
+  const isWithSince = typeof since === "object" && since !== null && !Array.isArray(since);
+  const ofList = ["Each of device_ids", listed] as const;
+  if (type === "fleet") return [];
+  if (type === "alerts") return action === "subscribe" ? [ofList] : [];
+  const ofSince = ["Each device in since", isWithSince ? Object.keys(since) : []] as const;
+  return [["device_id", [device_id]], ofList, ...(action === "subscribe" ? [ofSince] : [])];
 }
 
 function isOneOf<const T extends readonly string[]>(known: T, value: string): value is T[number] {

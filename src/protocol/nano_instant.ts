@@ -1,6 +1,9 @@
 // Instants on the wire as text and as numbers that can be counted with; it must lose no nanosecond.
 
-const written = /^(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
+/** What is written as an instant, as a regular expression without flags; not every such text is one. */
+export const INSTANT_PATTERN = String
+  .raw`^(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$`;
+const written = new RegExp(INSTANT_PATTERN);
 const nanosPerMillisecond = 1_000_000n;
 const nanosPerSecond = 1_000_000_000n;
 

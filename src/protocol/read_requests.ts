@@ -1,6 +1,6 @@
 // The schemas of what a client may ask for over HTTP: a query string becomes a request or the error that answers it.
 import * as z from "zod";
-import { nanosOf, parseNanoInstant } from "./nano_instant.ts";
+import { INSTANT_PATTERN, nanosOf, parseNanoInstant } from "./nano_instant.ts";
 
 export interface ReadBounds {
   readonly historySeconds: number;
@@ -27,12 +27,17 @@ export const LIST_BOUNDS = {
 
 const MS_PER_SECOND = 1_000;
 
-function wholeNumber(name: string, { min = 1, max }: { min?: number; max: number }) {
+function wholeNumber(name: string, { max }: { max: number }) {
+  const min = 1;
   const sentence = `${name} must be a whole number from ${min} to ${max}`;
   return z.string().regex(/^\d{1,15}$/, sentence).transform(Number).refine(
     (value) => value >= min && value <= max,
     sentence,
-  );
+  ).meta({ type: "integer", minimum: min, maximum: max, pattern: undefined });
+}
+
+function wholeNumberOr(name: string, { fallback, max }: { fallback: number; max: number }) {
+  return wholeNumber(name, { max }).default(fallback).meta({ default: fallback });
 }
 
 function instant(name: string) {
@@ -45,25 +50,39 @@ function instant(name: string) {
         `${name} must be an instant of RFC 3339 with at most nine fractional digits, such as 2026-11-18T11:06:42.5Z`,
     });
     return z.NEVER;
+  }).meta({ format: "date-time", pattern: INSTANT_PATTERN });
+}
+
+/** Which devices are listed. */
+export const DevicesQuery = z.strictObject({
+  limit: wholeNumberOr("limit", LIST_BOUNDS.devices),
+});
+
+/** Which alerts are listed. */
+export const AlertsQuery = z.strictObject({
+  status: z.enum(["OPEN", "CLOSED", "ALL"], "status must be OPEN, CLOSED or ALL").default("OPEN"),
+  limit: wholeNumberOr("limit", LIST_BOUNDS.alerts),
+});
+
+/** How many of a device's newest samples are asked for. */
+export const LatestQuery = z.strictObject({
+  count: wholeNumberOr("count", LIST_BOUNDS.latest),
+});
+
+/** Which samples of a device are asked for, within what is allowed. */
+export function historyQuery({ historySeconds, historySamples }: ReadBounds) {
+  const fallback = Math.min(LIST_BOUNDS.samples.fallback, historySamples);
+  return z.strictObject({
+    start: instant("start").optional(),
+    end: instant("end").optional(),
+    limit: wholeNumberOr("limit", { fallback, max: historySamples }),
+    resolution_seconds: wholeNumber("resolution_seconds", { max: historySeconds }).optional(),
   });
 }
 
-const Devices = z.strictObject({
-  limit: wholeNumber("limit", LIST_BOUNDS.devices).default(LIST_BOUNDS.devices.fallback),
-});
-
-const Alerts = z.strictObject({
-  status: z.enum(["OPEN", "CLOSED", "ALL"], "status must be OPEN, CLOSED or ALL").default("OPEN"),
-  limit: wholeNumber("limit", LIST_BOUNDS.alerts).default(LIST_BOUNDS.alerts.fallback),
-});
-
-const Latest = z.strictObject({
-  count: wholeNumber("count", LIST_BOUNDS.latest).default(LIST_BOUNDS.latest.fallback),
-});
-
-export const parseDevicesRequest = (query: URLSearchParams) => parse(Devices, query);
-export const parseAlertsRequest = (query: URLSearchParams) => parse(Alerts, query);
-export const parseLatestRequest = (query: URLSearchParams) => parse(Latest, query);
+export const parseDevicesRequest = (query: URLSearchParams) => parse(DevicesQuery, query);
+export const parseAlertsRequest = (query: URLSearchParams) => parse(AlertsQuery, query);
+export const parseLatestRequest = (query: URLSearchParams) => parse(LatestQuery, query);
 
 /** `start` and `end` in nanoseconds since the epoch, included and excluded. */
 export interface HistoryRequest {
@@ -81,16 +100,7 @@ export function parseHistoryRequest(
     readonly futureMs: number;
   },
 ): Parsed<HistoryRequest> {
-  const fallback = Math.min(LIST_BOUNDS.samples.fallback, historySamples);
-  const parsed = parse(
-    z.strictObject({
-      start: instant("start").optional(),
-      end: instant("end").optional(),
-      limit: wholeNumber("limit", { max: historySamples }).default(fallback),
-      resolution_seconds: wholeNumber("resolution_seconds", { max: historySeconds }).optional(),
-    }),
-    query,
-  );
+  const parsed = parse(historyQuery({ historySeconds, historySamples }), query);
   if (!parsed.ok) return parsed;
   const { limit, resolution_seconds: resolutionSeconds = null } = parsed.request;
   const earliest = nanosOfMs(nowMs - historySeconds * MS_PER_SECOND);

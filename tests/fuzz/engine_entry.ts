@@ -39,7 +39,7 @@ const options: EngineOptions = {
         return {
           text: (data) => {
             if (new TextEncoder().encode(data).length > MAX_MESSAGE_BYTES) counts.tooLong++;
-            socket.send([frameOf({ type: "error", code: "internal", message: data })]);
+            socket.send([frameOf({ type: "error", message: data, code: "internal" })]);
           },
           binary: () => {},
           closed: gone("closed"),

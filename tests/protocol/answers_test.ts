@@ -54,8 +54,16 @@ const ANSWERS: ReadonlyArray<readonly [sent: string, answered: string]> = [
     '{"type":"error","message":"device_id must be at most 128 bytes of UTF-8","code":"invalid_device_id","limit":"device_id_bytes","value":128}',
   ],
   [
-    '{"action":"subscribe","type":"device","device_id":"*"}',
-    '{"type":"error","message":"device_id \\"*\\" is reserved","code":"invalid_device_id"}',
+    '{"action":"subscribe","type":"device","device_ids":["*"]}',
+    '{"type":"error","message":"Each of device_ids must not be \\"*\\", which is reserved","code":"invalid_device_id"}',
+  ],
+  [
+    `{"action":"subscribe","type":"device","device_ids":["${"x".repeat(129)}"]}`,
+    '{"type":"error","message":"device_id must be at most 128 bytes of UTF-8","code":"invalid_device_id","limit":"device_id_bytes","value":128}',
+  ],
+  [
+    '{"action":"subscribe","type":"device","device_ids":[]}',
+    '{"type":"error","message":"device_ids must hold 1 to 500 devices, not 0","code":"invalid_message"}',
   ],
 ];
 
@@ -176,7 +184,7 @@ Deno.test("A value that another one follows is sent at once, however far the nex
   const reads = sources.telemetryReads.length;
   await using client = await service.connect();
   await client.subscribe("dev-1");
-  await client.next(({ type }) => type === "telemetry", { timeoutMs: 1_000 });
+  await client.next(({ type }) => type === "telemetry");
   assert.equal(sources.telemetryReads.length, reads);
 });
 

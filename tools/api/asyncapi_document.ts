@@ -2,6 +2,8 @@
 import manifest from "../../deno.json" with { type: "json" };
 import { SOCKET_PATH } from "../../src/http/routes.ts";
 import { SERVER_SCHEMAS } from "../../src/protocol/server_schemas.ts";
+import { CLIENT_EXAMPLES } from "./client_examples.ts";
+import { ERROR_EXAMPLES } from "./error_examples.ts";
 import { closingTable, errorTable, limitTable } from "./fault_tables.ts";
 import {
   type ClientMessageName,
@@ -9,7 +11,7 @@ import {
   namedSchemas,
   type ServerMessageName,
 } from "./json_schemas.ts";
-import { CLIENT_EXAMPLES, ERROR_EXAMPLES, PUSH_EXAMPLES } from "./socket_examples.ts";
+import { PUSH_EXAMPLES } from "./push_examples.ts";
 
 const CLIENT_SUMMARIES: Readonly<Record<ClientMessageName, string>> = {
   subscribe_device: "Follows devices, from now or from an instant on",

@@ -5,6 +5,12 @@ import { Alert, Sample } from "../../src/protocol/server_schemas.ts";
 
 const SourceState = z.enum(["unknown", "ok", "degraded"]);
 const sources = z.object({ telemetry: SourceState, alerts: SourceState });
+const quantity = z.int().nonnegative();
+const standing = z.object({
+  state: z.enum(["ok", "degraded"]),
+  since: z.iso.datetime(),
+  retry_in_ms: quantity.exactOptional(),
+}).nullable().meta({ description: "Null while there was nothing to tell of the source" });
 const count = z.int().meta({ description: "Things in this answer, not all there are" });
 const truncated = z.literal(true).exactOptional().meta({
   description: "Only where the list was cut at its limit",
@@ -45,6 +51,33 @@ export const HTTP_ANSWERS = {
     }),
   }),
   AlertList: z.object({ tenant_id: z.string(), alerts: z.array(Alert), count, truncated }),
+  StreamStatus: z.object({
+    tenant_id: z.string(),
+    server: z.string(),
+    connections: z.object({ websocket: quantity, events: quantity }),
+    subscriptions: z.object({
+      device: quantity,
+      all_devices: quantity,
+      alerts: quantity,
+      fleet: quantity,
+    }).meta({ description: "What clients asked for; devices followed among all count once" }),
+    feed: z.object({
+      state: z.enum(["running", "idle"]),
+      devices: quantity.meta({ description: "Devices that are followed by name, each once" }),
+      sources: z.object({ telemetry: standing, alerts: standing }),
+    }),
+    sources,
+    limits: z.record(
+      z.string(),
+      z.object({
+        value: quantity,
+        used: quantity.exactOptional().meta({
+          description:
+            "Now; of this token's user, or of the one connection that uses most, where the limit is theirs",
+        }),
+      }),
+    ),
+  }),
   Problem: z.object({
     type: z.literal("about:blank"),
     title: z.string(),

@@ -2,7 +2,7 @@
 // of a running service.
 import type { RequestErrorCode } from "../../src/errors.ts";
 import { SERVER } from "../../src/version.ts";
-import { EXAMPLE_PLANT } from "./socket_examples.ts";
+import { EXAMPLE_PLANT } from "./example_plant.ts";
 
 export interface HttpExample {
   readonly name: string;
@@ -78,6 +78,7 @@ export const HTTP_EXAMPLES = {
       value: { status: "ok", server: SERVER, sources },
     }),
   ],
+  "GET /metrics": [],
   "GET /api/v2/ws": [{
     name: "no_upgrade",
     summary: "The request asked for no WebSocket",
@@ -166,6 +167,29 @@ export const HTTP_EXAMPLES = {
     invalid("GET /api/v2/alerts?status=open", {
       parameter: "status",
       detail: "status must be OPEN, CLOSED or ALL",
+    }),
+  ],
+  "GET /api/v2/stream/status": [
+    ok("GET /api/v2/stream/status", {
+      name: "idle",
+      summary: "Nobody of the tenant is connected",
+      value: {
+        tenant_id: "acme",
+        server: SERVER,
+        connections: { websocket: 0, events: 0 },
+        subscriptions: { device: 0, all_devices: 0, alerts: 0, fleet: 0 },
+        feed: { state: "idle", devices: 0, sources: { telemetry: null, alerts: null } },
+        sources,
+        limits: {
+          connections_per_tenant: { value: 10_000, used: 0 },
+          connections_per_user: { value: 200, used: 0 },
+          subscriptions: { value: 500, used: 0 },
+          messages_per_second: { value: 50 },
+          requests_per_second: { value: 50 },
+          fleet_devices: { value: 10_000 },
+          open_alerts: { value: 1_000 },
+        },
+      },
     }),
   ],
   "GET /api/v2/events": [

@@ -119,6 +119,15 @@ export const OPERATIONS: Readonly<Record<OperationKey, Operation>> = {
     security: [],
     problems: [],
   },
+  "GET /metrics": {
+    operationId: "getMetrics",
+    tag: "operations",
+    summary: "Numbers as Prometheus reads them, unless they have a port of their own",
+    parameters: [],
+    answers: { 200: "text" },
+    security: [],
+    problems: [],
+  },
   "GET /api/v2/ws": {
     operationId: "openSocket",
     tag: "feed",
@@ -178,6 +187,15 @@ export const OPERATIONS: Readonly<Record<OperationKey, Operation>> = {
     answers: { 200: "AlertList" },
     security: BEARER,
     problems: OF_READS,
+  },
+  "GET /api/v2/stream/status": {
+    operationId: "getStreamStatus",
+    tag: "operations",
+    summary: "What the tenant has open, how its feed is, and how much of its limits it uses",
+    parameters: [],
+    answers: { 200: "StreamStatus" },
+    security: BEARER,
+    problems: OF_TOKENS,
   },
   "GET /api/v2/events": {
     operationId: "openEvents",
