@@ -3,26 +3,23 @@
 import type { Scope } from "../auth/scope.ts";
 import type { Clock } from "../clock.ts";
 import { CLOSINGS } from "../errors.ts";
-import { type Frame, frameBytes, frameOf } from "../protocol/frame.ts";
+import { type Metrics, NO_METRICS } from "../observe/metrics.ts";
+import { type Frame, frameOf } from "../protocol/frame.ts";
 import type { Feature } from "../protocol/client_messages.ts";
 import type { ServerMessage } from "../protocol/server_messages.ts";
+import type { SourceName, SourceStatus } from "../feed/seam.ts";
 import type { Socket } from "../sockets/socket.ts";
-import type { Delivered, FollowedDevice, TenantGroup } from "./tenant_group.ts";
+import type { AlertSubscription } from "./alert_subscription.ts";
+import type { AllSubscription } from "./all_subscription.ts";
+import type { DeviceSubscription } from "./device_subscription.ts";
+import type { FleetSubscription } from "./fleet_subscription.ts";
+import { batchFrame } from "./message_views.ts";
+import { Outflow } from "./outflow.ts";
+import { Push } from "./push.ts";
+import { resumePoint } from "./resume_point.ts";
+import type { TenantGroup } from "./tenant_group.ts";
 
-/** How far a subscription has come. */
-export interface Progress {
-  /** The read that it was last sent the outcome of; a state is due when its read is a later one. */
-  seq: number;
-  /** Whether it still waits for its first value. */
-  isOwed: boolean;
-}
-
-/** What a push needs to know of a state. */
-type Due = Delivered<{ readonly seq: number; readonly frame: Frame | null }>;
-
-export interface DeviceSubscription extends Progress {
-  readonly device: FollowedDevice;
-}
+export type ConnectionMetrics = Pick<Metrics, "sent" | "encoded" | "freshness">;
 
 export interface ConnectionOptions {
   readonly id: string;
@@ -33,9 +30,17 @@ export interface ConnectionOptions {
   readonly highWaterBytes: number;
   /** A state that waited longer than this for the socket to drain is not sent any more. */
   readonly maxAgeMs: number;
+  /** How late a sample may be stored and still be pushed. */
+  readonly lateMs: number;
   readonly clock: Clock;
+  readonly metrics?: ConnectionMetrics;
   /** Told of each push that was left out. */
   readonly missed: () => void;
+  /** Fetches what subscriptions missed; they are held until it has. */
+  readonly behind: (missed: {
+    readonly devices: readonly DeviceSubscription[];
+    readonly alerts: AlertSubscription | null;
+  }) => void;
 }
 
 export class Connection {
@@ -43,23 +48,33 @@ export class Connection {
   readonly scope: Scope;
   readonly socket: Socket;
   readonly group: TenantGroup;
+  /** The devices that the client named. */
   readonly devices = new Map<string, DeviceSubscription>();
-  alerts: Progress | null = null;
-  readonly #highWaterBytes: number;
+  /** The devices that it follows because it follows all. */
+  readonly implied = new Map<string, DeviceSubscription>();
+  all: AllSubscription | null = null;
+  alerts: AlertSubscription | null = null;
+  fleet: FleetSubscription | null = null;
+  readonly #outflow: Outflow;
+  readonly #metrics: ConnectionMetrics;
+  readonly #lateMs: number;
   readonly #maxAgeMs: number;
   readonly #clock: Clock;
   readonly #controller = new AbortController();
   #isOwed = false;
+  /** Whether a client that can come back was told from where. */
+  #isStartTold = false;
   #missedPushes = 0;
   readonly #missed: () => void;
-  /** Bytes of answers that were added to a socket that was too full already. */
-  #unreadAnswers = 0;
+  readonly #behind: ConnectionOptions["behind"];
+  /** The state of each source as this client was told it. */
+  readonly #toldStatuses = new Map<SourceName, SourceStatus["state"]>();
   #features: ReadonlySet<Feature> = new Set();
-  /** Since when the socket has been too full to send, on the monotonic clock. */
-  #fullSince: number | null = null;
   #closedAt: number | null = null;
   /** Set by a wake that came while the loop was not waiting. */
   #isWoken = false;
+  /** Ages count from here: a loop that others keep waiting must not find everything too old. */
+  #wokenAt = 0;
   #resume: (() => void) | null = null;
 
   constructor({ id, scope, socket, group, ...options }: ConnectionOptions) {
@@ -67,10 +82,14 @@ export class Connection {
     this.scope = scope;
     this.socket = socket;
     this.group = group;
-    this.#highWaterBytes = options.highWaterBytes;
+    const { clock, highWaterBytes, metrics = NO_METRICS } = options;
+    this.#outflow = new Outflow({ socket, clock, highWaterBytes, metrics, signal: this.signal });
+    this.#metrics = metrics;
+    this.#lateMs = options.lateMs;
     this.#maxAgeMs = options.maxAgeMs;
     this.#clock = options.clock;
     this.#missed = options.missed;
+    this.#behind = options.behind;
   }
 
   get signal(): AbortSignal {
@@ -90,19 +109,9 @@ export class Connection {
   /** Sends one message now, before anything that is pushed later. */
   send(message: ServerMessage): void {
     if (this.signal.aborted) return;
-    const frame = frameOf(message);
-    this.socket.send([frame]);
-    // Answers are not left out as pushes are: a client that asks and never reads is on its way to being stuck.
-    if (this.socket.bufferedBytes <= this.#highWaterBytes) {
-      this.#unreadAnswers = 0;
-      return;
-    }
-    this.#fullSince ??= this.#now();
-    this.#unreadAnswers += frameBytes(frame);
-    // However often it may ask, what waits for it is bounded by the largest push and twice the mark.
-    if (this.#unreadAnswers > this.#highWaterBytes) {
-      this.close(CLOSINGS.slow_client.closeCode, CLOSINGS.slow_client.sentence);
-    }
+    if (this.#outflow.answer(frameOf(message))) return;
+    // It asks and never reads: answers are not left out as pushes are.
+    this.close(CLOSINGS.slow_client.closeCode, CLOSINGS.slow_client.sentence);
   }
 
   /** Whether the client asked for the feature. */
@@ -113,12 +122,53 @@ export class Connection {
   /** Takes over what a `hello` asked for, in place of what an earlier one did. */
   accept(features: readonly Feature[]): void {
     this.#features = new Set(features);
+    if (!this.has("notices")) this.#toldStatuses.clear();
+  }
+
+  /** The subscription that a device's samples go by, named or implied. */
+  subscriptionOf(deviceId: string): DeviceSubscription | undefined {
+    return this.devices.get(deviceId) ?? this.implied.get(deviceId);
+  }
+
+  /** Takes a device of the tenant that has just been seen first, where all are followed. */
+  discovered(deviceId: string): void {
+    if (this.all === null || this.subscriptionOf(deviceId) !== undefined) return;
+    this.all.meet({ deviceId, isNamed: false });
+  }
+
+  /** Tells a source's state to a client that asked for notices and follows the source; each change once. */
+  tell({ source, state, since, retryAt }: SourceStatus): void {
+    if (!this.has("notices") || !this.#follows(source)) return;
+    if ((this.#toldStatuses.get(source) ?? "ok") === state) return;
+    this.#toldStatuses.set(source, state);
+    this.send({
+      type: "status",
+      source,
+      state,
+      since: new Date(since).toISOString(),
+      ...(retryAt === null ? {} : { retry_in_ms: Math.max(0, retryAt - this.#clock.now()) }),
+    });
+  }
+
+  /** Tells how the sources are, where it is not what was told last: to who begins to follow them, or to be told. */
+  tellStatuses(): void {
+    for (const source of ["telemetry", "alerts"] as const) {
+      const status = this.group.statusOf(source);
+      if (status !== undefined) this.tell(status);
+    }
+  }
+
+  /**
+   * Sends beside the pushes: asks for the frames when the socket has room for them, and sends them at once. Resolves
+   * then, or when the signal aborts.
+   */
+  async offer(frames: () => readonly Frame[], signal: AbortSignal): Promise<void> {
+    if (!this.signal.aborted) await this.#outflow.offer(frames, signal);
   }
 
   /** Milliseconds for which the socket has been too full to send; 0 while it is not. */
   stuckMs(): number {
-    if (this.#fullSince !== null && this.socket.bufferedBytes === 0) this.#fullSince = null;
-    return this.#fullSince === null ? 0 : this.#now() - this.#fullSince;
+    return this.#outflow.stuckMs();
   }
 
   /** Milliseconds since the service closed the socket; 0 while it has not. */
@@ -138,9 +188,10 @@ export class Connection {
     this.#isOwed = true;
   }
 
-  /** Lets the loop look at its subscriptions once more. */
-  wake(): void {
+  /** Lets the loop look at its subscriptions once more, as of a time on the monotonic clock. */
+  wake(at = this.#now()): void {
     this.#isWoken = true;
+    this.#wokenAt = at;
     this.#resume?.();
   }
 
@@ -160,44 +211,64 @@ export class Connection {
     }
   }
 
-  /** Sends every state that came from a later read than the last one sent; a full socket misses it and gets newer ones. */
+  /** Sends what is due; a full socket misses it and is offered what is newer then. */
   #push(): void {
-    const frames: Frame[] = [];
-    const sent: Array<[Progress, number]> = [];
-    let isOwed = false;
-    let bytes = 0;
-    const oldest = this.#now() - this.#maxAgeMs;
-    const collect = (subscription: Progress, state: Due | null) => {
-      if (state === null || state.seq <= subscription.seq) {
-        isOwed ||= subscription.isOwed;
-        return;
-      }
-      sent.push([subscription, state.seq]);
-      if (state.frame === null || state.deliveredAt <= oldest) return;
-      frames.push(state.frame);
-      bytes += frameBytes(state.frame);
-    };
-    for (const subscription of this.devices.values()) {
-      collect(subscription, subscription.device.state);
+    const push = new Push({
+      oldest: this.#wokenAt - this.#maxAgeMs,
+      tellsStale: this.has("notices"),
+      isDated: this.has("as_of") && !this.has("batch"),
+      views: this.group.views,
+    });
+    for (const subscription of this.devices.values()) subscription.collect(push);
+    for (const subscription of this.implied.values()) subscription.collect(push);
+    this.alerts?.collect(push);
+    this.fleet?.collect(push);
+    if (push.behindDevices.length > 0 || push.behindAlerts !== null) {
+      this.#behind({ devices: push.behindDevices, alerts: push.behindAlerts });
     }
-    if (this.alerts !== null) collect(this.alerts, this.group.alerts);
 
-    const { bufferedBytes } = this.socket;
-    if (bufferedBytes > 0 && bufferedBytes + bytes > this.#highWaterBytes) {
+    this.#metrics.encoded(push.encoded);
+    if (!this.#outflow.fits(push.bytes)) {
       this.#missedPushes++;
       this.#missed();
-      this.#fullSince ??= this.#now();
       return;
     }
-    this.#isOwed = isOwed;
-    for (const [subscription, seq] of sent) {
-      subscription.seq = seq;
-      subscription.isOwed = false;
+    this.#isOwed = push.isOwed;
+    for (const offering of push.offerings) offering.sent();
+    if (push.frames.length === 0) {
+      this.#tellStart();
+      return;
     }
-    if (frames.length > 0) {
-      this.#fullSince = null;
-      this.socket.send(frames);
+    const { bytes, readAt } = push;
+    const frames = this.has("batch") ? [batchFrame(push.frames, readAt)] : push.frames;
+    if (push.newest !== null) {
+      this.#metrics.freshness(this.#clock.now() - Date.parse(push.newest));
     }
+    if (this.socket.isResumable !== true) {
+      this.#outflow.push(frames, { bytes });
+      return;
+    }
+    const resumeFrom = this.#resumePoint(readAt);
+    this.#isStartTold ||= resumeFrom !== null;
+    this.#outflow.push(frames, { bytes, resumeFrom });
+  }
+
+  /** Who follows every sample may wait long for a first one, and must know where to come back to until then. */
+  #tellStart(): void {
+    if (this.socket.isResumable !== true || this.#isStartTold || this.#isOwed) return;
+    const resumeFrom = this.#resumePoint(this.#clock.now());
+    if (resumeFrom === null) return;
+    this.#isStartTold = true;
+    this.socket.send([], resumeFrom);
+  }
+
+  #resumePoint(readAt: number): string | null {
+    return resumePoint(this, { readAt, lateMs: this.#lateMs });
+  }
+
+  #follows(source: SourceName): boolean {
+    return this.fleet !== null ||
+      (source === "alerts" ? this.alerts !== null : this.devices.size > 0 || this.all !== null);
   }
 
   #now(): number {

@@ -6,14 +6,23 @@ import { CLOSINGS } from "../errors.ts";
 import type { Feeds } from "../feed/feed_registry.ts";
 import type { Snapshot } from "../feed/seam.ts";
 import type { Log } from "../observe/log.ts";
+import { type Metrics, NO_METRICS, type TenantUsage } from "../observe/metrics.ts";
 import type { Socket } from "../sockets/socket.ts";
-import { Connection, type Progress } from "./connection.ts";
+import type { CatchUpDeps } from "./catch_up.ts";
+import { AlertFollowing, type AlertRequest } from "./alert_following.ts";
+import { Connection, type ConnectionMetrics } from "./connection.ts";
+import { DeviceFollowing, type DeviceFollowingOptions } from "./device_following.ts";
+import type { DeviceRequest } from "./device_request.ts";
+import type { Progress } from "./device_subscription.ts";
+import { FleetSubscription } from "./fleet_subscription.ts";
 import { TenantGroup } from "./tenant_group.ts";
+import { usageOf } from "./tenant_usage.ts";
 
 export interface ConnectionManagerOptions {
   readonly feeds: Feeds;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics?: ConnectionMetrics & Pick<Metrics, "closed">;
   /** A state younger than this is sent to a new follower as it is; an older one is read again first. */
   readonly pollIntervalMs: number;
   readonly highWaterBytes: number;
@@ -21,6 +30,13 @@ export interface ConnectionManagerOptions {
   readonly missed?: () => void;
   /** A socket that has been too full to send for this long is ended. */
   readonly slowClientMs: number;
+  /** How clients come back to where they were. */
+  readonly history: HistoryOptions;
+}
+
+export interface HistoryOptions extends Omit<CatchUpDeps, "clock" | "log"> {
+  /** Finds the tenant's devices. */
+  readonly listDevices: (tenantId: string, signal: AbortSignal) => Promise<readonly string[]>;
 }
 
 /** How often sockets are looked at for being stuck. */
@@ -34,12 +50,23 @@ export class ConnectionManager {
   readonly #options: ConnectionManagerOptions;
   readonly #groups = new Map<string, TenantGroup>();
   readonly #connections = new Set<Connection>();
+  readonly #devices: DeviceFollowing;
+  readonly #alerts: AlertFollowing;
   #lastId = 0;
   /** Runs while anybody is connected. */
   #sweepTimer: TimerHandle | null = null;
 
   constructor(options: ConnectionManagerOptions) {
     this.#options = options;
+    const { feeds, clock, log, history: { listDevices, ...history } } = options;
+    const shared = {
+      feeds,
+      log,
+      catchUp: { ...history, clock, log },
+      begin: (...of: Parameters<DeviceFollowingOptions["begin"]>) => this.#begin(...of),
+    };
+    this.#devices = new DeviceFollowing({ ...shared, clock, listDevices });
+    this.#alerts = new AlertFollowing(shared);
     options.feeds.listen((snapshot) => this.#deliver(snapshot));
   }
 
@@ -51,9 +78,28 @@ export class ConnectionManager {
     return this.#connections.values();
   }
 
+  /** What each tenant's clients have open and follow. */
+  usages(): Iterable<TenantUsage> {
+    return this.#groups.values().map(usageOf);
+  }
+
+  usageOf(tenantId: string): TenantUsage {
+    return usageOf(this.#groups.get(tenantId) ?? { tenantId, connections: new Set() });
+  }
+
+  /** The greatest number of devices that one of the tenant's connections follows by name. */
+  mostDevicesOf(tenantId: string): number {
+    let most = 0;
+    for (const { devices } of this.#groups.get(tenantId)?.connections ?? []) {
+      most = Math.max(most, devices.size);
+    }
+    return most;
+  }
+
   /** Takes in an open socket and starts its push loop. */
   connect(socket: Socket, scope: Scope): Connection {
     const { feeds, highWaterBytes, log, clock, pollIntervalMs, missed = () => {} } = this.#options;
+    const { metrics = NO_METRICS } = this.#options;
     const { tenantId } = scope;
     let group = this.#groups.get(tenantId);
     if (group === undefined) this.#groups.set(tenantId, group = new TenantGroup(tenantId));
@@ -65,8 +111,14 @@ export class ConnectionManager {
       group,
       highWaterBytes,
       maxAgeMs: pollIntervalMs,
+      lateMs: this.#options.history.lateMs,
       clock,
+      metrics,
       missed,
+      behind: ({ devices, alerts }) => {
+        if (devices.length > 0) this.#devices.recover(connection, devices);
+        if (alerts !== null) this.#alerts.recover(connection, alerts);
+      },
     });
     group.connections.add(connection);
     this.#connections.add(connection);
@@ -89,21 +141,21 @@ export class ConnectionManager {
       this.#sweepTimer = null;
     }
     connection.abort();
-    const { group, scope, devices, alerts } = connection;
+    const { metrics = NO_METRICS } = this.#options;
+    metrics.closed(code);
+    const { group, scope, fleet } = connection;
     group.connections.delete(connection);
-    const released = [...devices.values()].map(({ device }) => {
-      group.unfollow(device);
-      return { deviceId: device.deviceId, latest: -1 };
-    });
-    if (alerts !== null) group.unfollowAlerts();
-    devices.clear();
-    connection.alerts = null;
+    const devices = this.#devices.release(connection);
+    const alerts = this.#alerts.release(connection);
+    if (fleet !== null) group.unfollowFleet();
+    connection.fleet = null;
     if (group.connections.size === 0) this.#groups.delete(group.tenantId);
     this.#options.feeds.change({
       tenantId: group.tenantId,
       connections: -1,
-      devices: released,
-      alerts: alerts === null ? 0 : -1,
+      ...devices,
+      ...alerts,
+      fleet: fleet === null ? 0 : -1,
     });
     this.#options.log.info("disconnected", {
       connection: connection.id,
@@ -113,50 +165,43 @@ export class ConnectionManager {
     });
   }
 
-  /** Follows a device; following it again starts anew with its newest value. */
-  subscribeDevice(connection: Connection, deviceId: string): void {
+  subscribeDevices(connection: Connection, request: DeviceRequest): void {
     if (connection.signal.aborted) return;
-    const { group } = connection;
-    const before = connection.devices.get(deviceId);
-    const device = before?.device ?? group.follow(deviceId);
-    const progress = this.#begin(connection, device.state);
-    connection.devices.set(deviceId, { device, ...progress });
-    this.#options.feeds.change({
-      tenantId: group.tenantId,
-      devices: before === undefined ? [{ deviceId, latest: 1 }] : [],
-      first: { devices: progress.isOwed ? [deviceId] : [], alerts: false },
-    });
+    this.#devices.subscribe(connection, request);
   }
 
-  unsubscribeDevice(connection: Connection, deviceId: string): void {
-    const subscription = connection.devices.get(deviceId);
-    if (subscription === undefined) return;
-    connection.devices.delete(deviceId);
-    connection.group.unfollow(subscription.device);
-    this.#options.feeds.change({
-      tenantId: connection.group.tenantId,
-      devices: [{ deviceId, latest: -1 }],
-    });
+  unsubscribeDevices(connection: Connection, deviceIds: readonly string[] | "all"): void {
+    this.#devices.unsubscribe(connection, deviceIds);
   }
 
-  subscribeAlerts(connection: Connection): void {
+  subscribeAlerts(connection: Connection, request: AlertRequest = {}): void {
     if (connection.signal.aborted) return;
-    const { group, alerts: before } = connection;
-    if (before === null) group.followAlerts();
-    const progress = this.#begin(connection, group.alerts);
-    connection.alerts = progress;
-    this.#options.feeds.change({
-      tenantId: group.tenantId,
-      alerts: before === null ? 1 : 0,
-      first: { devices: [], alerts: progress.isOwed },
-    });
+    this.#alerts.subscribe(connection, request);
   }
 
   unsubscribeAlerts(connection: Connection): void {
-    if (connection.alerts === null) return;
-    connection.alerts = null;
-    connection.group.unfollowAlerts();
-    this.#options.feeds.change({ tenantId: connection.group.tenantId, alerts: -1 });
+    this.#alerts.unsubscribe(connection);
+  }
+
+  /** Follows the fleet; following it again starts anew with its counts. */
+  subscribeFleet(connection: Connection): void {
+    if (connection.signal.aborted) return;
+    const { group, fleet: before } = connection;
+    if (before === null) group.followFleet();
+    const progress = this.#begin(connection, group.fleet);
+    connection.fleet = new FleetSubscription(group, progress);
+    this.#options.feeds.change({
+      tenantId: group.tenantId,
+      fleet: before === null ? 1 : 0,
+      first: { devices: [], alerts: false, fleet: progress.isOwed },
+    });
+  }
+
+  unsubscribeFleet(connection: Connection): void {
+    if (connection.fleet === null) return;
+    connection.fleet = null;
+    connection.group.unfollowFleet();
+    this.#options.feeds.change({ tenantId: connection.group.tenantId, fleet: -1 });
   }
 
   /** A young state is due at once; an old one must not pretend to be live, so the subscription waits for the next read. */

@@ -15,10 +15,16 @@ import {
   type MessageId,
 } from "../protocol/client_messages.ts";
 import { decode } from "../protocol/decode.ts";
-import type { AnswerMessage } from "../protocol/server_messages.ts";
+import type { AnswerMessage, Resume } from "../protocol/server_messages.ts";
 import type { SocketEvents } from "../sockets/socket.ts";
 import type { Connection } from "./connection.ts";
 import type { ConnectionManager } from "./connection_manager.ts";
+import {
+  alertRequestOf,
+  deviceAnswer,
+  deviceRequestOf,
+  targetsOf,
+} from "./subscription_requests.ts";
 import { TokenLife } from "./token_life.ts";
 
 export interface SessionOptions {
@@ -141,22 +147,41 @@ export class Session implements SocketEvents {
   }
 
   #subscribe(message: Extract<ClientMessage, { action: "subscribe" }>, id: MessageId | null): void {
-    const { manager, ledger } = this.#options;
+    const { manager, clock } = this.#options;
     const connection = this.#connection;
-    if (message.type === "alerts") {
-      manager.subscribeAlerts(connection);
-      this.#answer({ type: "subscribed", channel: "alerts" }, id);
-    } else {
-      const { device_id } = message;
-      const { devices } = connection;
-      if (!devices.has(device_id) && devices.size >= ledger.values.subscriptions) {
-        this.#cross("subscriptions", { code: "limit_exceeded", id, waitMs: null });
-        return;
+    switch (message.type) {
+      case "device": {
+        if (!this.#hasRoomFor(targetsOf(message))) {
+          this.#cross("subscriptions", { code: "limit_exceeded", id, waitMs: null });
+          return;
+        }
+        const answered = (resumes?: Readonly<Record<string, Resume>>) =>
+          this.#answer(deviceAnswer("subscribed", message, resumes), id);
+        const request = deviceRequestOf(message, { id, nowMs: clock.now(), answered });
+        manager.subscribeDevices(connection, request);
+        // Where it begins in the past, the answer waits until somebody can say where.
+        if (request.start === null) answered();
+        break;
       }
-      manager.subscribeDevice(connection, device_id);
-      this.#answer({ type: "subscribed", channel: "device", device_id }, id);
+      case "alerts": {
+        const answered = (resume?: Resume) =>
+          this.#answer({
+            type: "subscribed",
+            channel: "alerts",
+            ...(resume === undefined ? {} : { resume }),
+          }, id);
+        const request = alertRequestOf(message, answered);
+        manager.subscribeAlerts(connection, request);
+        if (request.start === null) answered();
+        break;
+      }
+      case "fleet":
+        manager.subscribeFleet(connection);
+        this.#answer({ type: "subscribed", channel: "fleet" }, id);
+        break;
     }
-    // The answer is out: what is already known may follow it.
+    // What is told unasked follows the answer, as does what is known already.
+    connection.tellStatuses();
     connection.wake();
   }
 
@@ -165,14 +190,30 @@ export class Session implements SocketEvents {
     id: MessageId | null,
   ): void {
     const { manager } = this.#options;
-    if (message.type === "alerts") {
-      manager.unsubscribeAlerts(this.#connection);
-      this.#answer({ type: "unsubscribed", channel: "alerts" }, id);
-    } else {
-      const { device_id } = message;
-      manager.unsubscribeDevice(this.#connection, device_id);
-      this.#answer({ type: "unsubscribed", channel: "device", device_id }, id);
+    switch (message.type) {
+      case "device":
+        manager.unsubscribeDevices(this.#connection, targetsOf(message));
+        this.#answer(deviceAnswer("unsubscribed", message), id);
+        break;
+      case "alerts":
+        manager.unsubscribeAlerts(this.#connection);
+        this.#answer({ type: "unsubscribed", channel: "alerts" }, id);
+        break;
+      case "fleet":
+        manager.unsubscribeFleet(this.#connection);
+        this.#answer({ type: "unsubscribed", channel: "fleet" }, id);
+        break;
     }
+  }
+
+  /** Following all devices counts as one. */
+  #hasRoomFor(deviceIds: readonly string[] | "all"): boolean {
+    const { devices, all } = this.#connection;
+    const followed = devices.size + (all === null ? 0 : 1);
+    const added = deviceIds === "all"
+      ? (all === null ? 1 : 0)
+      : deviceIds.filter((deviceId) => !devices.has(deviceId)).length;
+    return added === 0 || followed + added <= this.#options.ledger.values.subscriptions;
   }
 
   #greet(asked: readonly string[], id: MessageId | null): void {
@@ -187,6 +228,7 @@ export class Session implements SocketEvents {
       limits: ledger.shown(),
       token_expires_at: this.#expiresAt(),
     }, id);
+    this.#connection.tellStatuses();
     // Who asks for notices in the token's last minute has missed the moment, but not the notice.
     if (this.#tokenLife.isExpiring) this.#warnOfExpiry();
   }

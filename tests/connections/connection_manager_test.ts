@@ -68,9 +68,9 @@ Deno.test("Subscribing and unsubscribing after a disconnect does nothing", async
   using service = connectionsFixture();
   const { connection, ...client } = service.connect();
   service.manager.disconnect(connection, 1000);
-  service.manager.subscribeDevice(connection, "dev-1");
+  service.manager.subscribeDevices(connection, { deviceIds: ["dev-1"] });
   service.manager.subscribeAlerts(connection);
-  service.manager.unsubscribeDevice(connection, "dev-1");
+  service.manager.unsubscribeDevices(connection, ["dev-1"]);
   service.manager.unsubscribeAlerts(connection);
   assert.equal(connection.devices.size, 0);
   assert.equal(connection.alerts, null);

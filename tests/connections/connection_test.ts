@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/clock.ts";
 import { Connection } from "../../src/connections/connection.ts";
+import { AlertSubscription, CORE_ALERTS } from "../../src/connections/alert_subscription.ts";
 import { TenantGroup } from "../../src/connections/tenant_group.ts";
 import { frameOf } from "../../src/protocol/frame.ts";
 import { outage } from "../support/fake_sources.ts";
@@ -152,6 +153,8 @@ Deno.test("The push loop ends with its connection", async () => {
     group,
     highWaterBytes: HIGH_WATER_BYTES,
     missed: () => {},
+    behind: () => {},
+    lateMs: 0,
     maxAgeMs: POLL_MS,
     clock: systemClock,
   });
@@ -165,9 +168,15 @@ Deno.test("The push loop ends with its connection", async () => {
     tenantId: "acme",
     cause: "tick",
     devices: [],
-    alerts: { seq: 1, readAt: 0, frame },
+    batches: [],
+    alerts: { seq: 1, readAt: 0, version: 1, frame, whole: null },
+    fleet: null,
+    statuses: [],
   }, systemClock.monotonicNow());
-  connection.alerts = { seq: 0, isOwed: true };
+  connection.alerts = new AlertSubscription(group, {
+    options: CORE_ALERTS,
+    progress: { seq: 0, isOwed: true },
+  });
   connection.wake();
   connection.abort();
   assert.equal(await loop, "ended");

@@ -2,7 +2,10 @@
 import { AuthError } from "../../src/auth/auth_error.ts";
 import type { Scope } from "../../src/auth/scope.ts";
 import type { Connection } from "../../src/connections/connection.ts";
-import { ConnectionManager } from "../../src/connections/connection_manager.ts";
+import {
+  ConnectionManager,
+  type HistoryOptions,
+} from "../../src/connections/connection_manager.ts";
 import type { Verifier } from "../../src/auth/verifier.ts";
 import { Session } from "../../src/connections/session.ts";
 import { LimitLedger, type LimitName, LIMITS, type LimitValues } from "../../src/limits/limits.ts";
@@ -10,11 +13,14 @@ import { FeedRegistry, type Feeds } from "../../src/feed/feed_registry.ts";
 import type { Snapshot } from "../../src/feed/seam.ts";
 import { frameText } from "../../src/protocol/frame.ts";
 import type { ServerMessage } from "../../src/protocol/server_messages.ts";
+import type { SourceState } from "../../src/sources/source_guard.ts";
 import type { SocketEvents } from "../../src/sockets/socket.ts";
 import { type FakeClock, fakeClock } from "../support/fake_clock.ts";
 import { type FakeSources, fakeSources } from "../support/fake_sources.ts";
+import { FEED_BOUNDS, histories, type HistoriesOptions } from "../support/histories.ts";
 import { type MemoryLog, memoryLog } from "../support/memory_log.ts";
 import { FakeSocket } from "./fake_socket.ts";
+import { shortMessage } from "./short_message.ts";
 
 export const POLL_MS = 1_000;
 export const PHASE_MS = 500;
@@ -62,6 +68,30 @@ export class TestConnection {
     this.#say({ action: "unsubscribe", type: "alerts" });
   }
 
+  /** Asks for devices, in the way that the fields say. */
+  subscribe(deviceIds: string | readonly string[], fields: Readonly<Record<string, unknown>> = {}) {
+    const target = typeof deviceIds === "string"
+      ? { device_id: deviceIds }
+      : { device_ids: deviceIds };
+    this.#say({ action: "subscribe", type: "device", ...target, ...fields });
+  }
+
+  subscribeAlerts(fields: Readonly<Record<string, unknown>> = {}): void {
+    this.#say({ action: "subscribe", type: "alerts", ...fields });
+  }
+
+  followFleet(): void {
+    this.#say({ action: "subscribe", type: "fleet" });
+  }
+
+  unfollowFleet(): void {
+    this.#say({ action: "unsubscribe", type: "fleet" });
+  }
+
+  hello(...features: readonly string[]): void {
+    this.#say({ action: "hello", features });
+  }
+
   /** Says something as text, as it stands. */
   say(text: string): void {
     this.#events.text(text);
@@ -83,6 +113,11 @@ export class TestConnection {
   /** Everything sent since the last call. */
   take(): ServerMessage[] {
     return this.socket.take().map(({ message }) => message);
+  }
+
+  /** The same, each message in a few characters. */
+  short(): string[] {
+    return this.take().map(shortMessage);
   }
 
   /** The pushes among it, short: a device's id and its newest value, or `alerts`. */
@@ -107,6 +142,15 @@ export interface FixtureOptions {
   readonly limits?: Partial<LimitValues>;
   /** Default: SLOW_CLIENT_MS. */
   readonly slowClientMs?: number;
+  /** Default: HIGH_WATER_BYTES. */
+  readonly highWaterBytes?: number;
+  readonly historySamples?: number;
+  readonly maxOpenAlerts?: number;
+  readonly maxFleetDevices?: number;
+  /** What the guards before the databases say of them. */
+  readonly states?: () => Readonly<Record<"telemetry" | "alerts", SourceState>>;
+  /** Asked for instead of the real reader of histories. */
+  readonly wrapHistories?: (options: HistoryOptions) => HistoryOptions;
   /** Verifies what `auth` sends; nobody's token is good by default. */
   readonly verify?: Verifier["verify"];
 }
@@ -114,6 +158,9 @@ export interface FixtureOptions {
 export function connectionsFixture(options: FixtureOptions = {}): ConnectionsFixture {
   const { wrap = (sources) => sources, watch = () => {} } = options;
   const { limits = {}, slowClientMs = SLOW_CLIENT_MS, verify = noToken } = options;
+  const { highWaterBytes = HIGH_WATER_BYTES, wrapHistories = (history) => history } = options;
+  const { historySamples, maxOpenAlerts = FEED_BOUNDS.maxOpenAlerts } = options;
+  const { maxFleetDevices = FEED_BOUNDS.maxFleetDevices, states = FEED_BOUNDS.states } = options;
   const clock = fakeClock();
   const sources = fakeSources();
   const log = memoryLog();
@@ -125,6 +172,10 @@ export function connectionsFixture(options: FixtureOptions = {}): ConnectionsFix
     telemetry,
     alerts,
     maxAlerts: 100,
+    ...FEED_BOUNDS,
+    maxOpenAlerts,
+    maxFleetDevices,
+    states,
     lingerMs: LINGER_MS,
     random: () => PHASE_MS / POLL_MS,
   });
@@ -136,11 +187,20 @@ export function connectionsFixture(options: FixtureOptions = {}): ConnectionsFix
         listener(snapshot);
       }),
   };
+  const asked: HistoriesOptions = {
+    sources: { telemetry, alerts },
+    clock,
+    log,
+    maxOpenAlerts,
+    random: () => 0.5,
+    ...(historySamples === undefined ? {} : { historySamples }),
+  };
   const manager = new ConnectionManager({
     ...shared,
     feeds: watched,
-    highWaterBytes: HIGH_WATER_BYTES,
+    highWaterBytes,
     slowClientMs,
+    history: wrapHistories(histories(asked)),
     missed: () => ledger.crossed("socket_buffer_bytes"),
   });
   const verifier: Verifier = {

@@ -1,9 +1,11 @@
 // A client's socket in memory: keeps what it was sent, and is as full as a test says.
-import type { Frame } from "../../src/protocol/frame.ts";
+import { type Frame, frameBytes } from "../../src/protocol/frame.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
 
 export class FakeSocket implements Socket {
   bufferedBytes = 0;
+  /** Whether what is sent stays in it, until a test takes some out. */
+  isFilling = false;
   /** Every write, in order; a write is the frames that were sent together. */
   readonly writes: Array<readonly Frame[]> = [];
   readonly closings: Array<{ readonly code: number; readonly reason: string }> = [];
@@ -17,6 +19,7 @@ export class FakeSocket implements Socket {
   send(frames: readonly Frame[]): void {
     if (this.fault !== null) throw this.fault;
     this.watch(frames);
+    if (this.isFilling) { for (const frame of frames) this.bufferedBytes += frameBytes(frame); }
     this.writes.push([...frames]);
   }
 

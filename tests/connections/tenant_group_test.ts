@@ -1,7 +1,9 @@
 // What a tenant's connections share on this process.
 import assert from "node:assert/strict";
-import { TenantGroup } from "../../src/connections/tenant_group.ts";
-import type { DeviceState } from "../../src/feed/seam.ts";
+import { AlertSteps } from "../../src/connections/alert_steps.ts";
+import { EveryFollow } from "../../src/connections/every_follow.ts";
+import { FollowedDevice, TenantGroup } from "../../src/connections/tenant_group.ts";
+import type { AlertState, DeviceBatch, DeviceState } from "../../src/feed/seam.ts";
 import { frameOf } from "../../src/protocol/frame.ts";
 
 const frame = frameOf({ type: "alerts", alerts: [] });
@@ -15,9 +17,25 @@ function groupOf(...reads: readonly number[]): TenantGroup {
 }
 
 function deliver(group: TenantGroup, seq: number): void {
-  const state: DeviceState = { deviceId: "dev-1", seq, readAt: seq, version: 1, frame };
-  const alerts = { seq, readAt: seq, frame };
-  group.deliver({ tenantId: "acme", cause: "tick", devices: [state], alerts }, seq);
+  const state: DeviceState = {
+    deviceId: "dev-1",
+    seq,
+    readAt: seq,
+    version: 1,
+    sample: null,
+    isStale: true,
+    frame,
+  };
+  const alerts = { seq, readAt: seq, version: 1, frame, whole: null };
+  group.deliver({
+    tenantId: "acme",
+    cause: "tick",
+    devices: [state],
+    batches: [],
+    alerts,
+    fleet: null,
+    statuses: [],
+  }, seq);
 }
 
 Deno.test("Of two reads that cross the later one's states are kept", () => {
@@ -50,4 +68,83 @@ Deno.test("What nobody follows any more is not kept when it comes late", () => {
   deliver(group, 1);
   assert.equal(group.follow("dev-1").state, null);
   assert.equal(group.alerts, null);
+});
+
+function batch(number: number): DeviceBatch {
+  const floor = `2026-11-18T11:00:0${number}.000000000Z`;
+  return { deviceId: "dev-1", number, readAt: 0, samples: [], floor };
+}
+
+Deno.test("Batches are kept while somebody follows every sample, and their place also while only others do", () => {
+  const device = new FollowedDevice("dev-1");
+  for (const number of [1, 2, 3]) device.deliver(batch(number));
+  assert.deepEqual(device.batches, []);
+  assert.equal(device.floor, batch(3).floor);
+  assert.equal(device.firstFloor, batch(1).floor);
+  device.followEvery();
+  const follow = new EveryFollow(device);
+  device.deliver(batch(4));
+  assert.deepEqual(follow.due(), [], "nothing is missing between");
+  device.unfollowEvery();
+  assert.deepEqual(device.batches, []);
+});
+
+Deno.test("Where a feed begins anew, or leaves a batch out, who follows finds batches gone", () => {
+  for (const next of [1, 2, 3, 5]) {
+    const device = new FollowedDevice("dev-1");
+    device.followEvery();
+    for (const number of [1, 2, 3]) device.deliver(batch(number));
+    const follow = new EveryFollow(device);
+    device.deliver(batch(next));
+    assert.equal(follow.due(), null, `after 3 comes ${next}`);
+  }
+});
+
+Deno.test("Only the last batches are kept", () => {
+  const device = new FollowedDevice("dev-1");
+  device.followEvery();
+  for (let number = 1; number <= 9; number++) device.deliver(batch(number));
+  assert.equal(device.batches.length, 4);
+});
+
+function whole(number: number): AlertState {
+  const changes = { opened: [], updated: [], closed: [number] };
+  return {
+    seq: number,
+    readAt: number,
+    version: 1,
+    frame,
+    whole: { open: [], total: 0, number, changes },
+  };
+}
+
+Deno.test("Steps lead from a state to the newest one, and are gone where the feed began anew", () => {
+  const steps = new AlertSteps();
+  for (const number of [7, 8, 9]) steps.take(whole(number));
+  const place = steps.newest?.number ?? 0;
+  for (const number of [10, 11]) steps.take(whole(number));
+  assert.deepEqual(steps.after(place)?.map(({ changes }) => changes?.closed), [[10], [11]]);
+  assert.deepEqual(steps.after(steps.newest?.number ?? 0), []);
+  assert.ok(steps.hasClosed(10, steps.newest?.number ?? 0));
+  assert.ok(!steps.hasClosed(10, place));
+  for (const number of [1, 11, 12]) {
+    const before = steps.newest?.number ?? 0;
+    steps.take(whole(number));
+    if (number !== 12) assert.equal(steps.after(before), null, `after ${number}`);
+    else assert.equal(steps.after(before)?.length, 1);
+  }
+  steps.forget();
+  assert.equal(steps.newest, null);
+});
+
+Deno.test("Who waits for the next state of the alerts leaves nothing behind, whether it comes or not", async () => {
+  const steps = new AlertSteps();
+  const life = new AbortController();
+  const waiting = steps.next(life.signal);
+  steps.take(whole(1));
+  assert.equal((await waiting)?.seq, 1);
+  const left = steps.next(life.signal);
+  life.abort();
+  assert.equal(await left, null);
+  assert.equal(await steps.next(life.signal), null);
 });

@@ -2,104 +2,135 @@
 // it. It must never learn anything from the code under test.
 import assert from "node:assert/strict";
 import type { Snapshot } from "../../src/feed/seam.ts";
-import type { Frame } from "../../src/protocol/frame.ts";
+import { instantOfMs } from "../../src/protocol/nano_instant.ts";
 import type { SourceError } from "../../src/sources/source_error.ts";
-import type { AlertSource } from "../../src/sources/alert_source.ts";
-import type { TelemetrySource } from "../../src/sources/telemetry_source.ts";
-import type { FakeSources } from "../support/fake_sources.ts";
-import { alertOf, sampleAt } from "../support/samples.ts";
+import type { FakeSources, StoredAlert } from "../support/fake_sources.ts";
+import { alertOf } from "../support/samples.ts";
 import {
   type ConnectionsFixture,
   connectionsFixture,
   HIGH_WATER_BYTES,
   LINGER_MS,
   POLL_MS,
-  type TestConnection,
 } from "./connections_fixture.ts";
+import { type AlertMode, Client, FollowedModel, type Mode } from "./world_client.ts";
+import { type SourceName, WatchedSources } from "./world_sources.ts";
 
-export type SourceName = "telemetry" | "alerts";
-
-/** A client as the model knows it. */
-export interface Client {
-  readonly tenantId: string;
-  readonly real: TestConnection;
-  isConnected: boolean;
-  /** Followed devices, each with the newest timestamp that was sent under this subscription. */
-  readonly devices: Map<string, string>;
-  followsAlerts: boolean;
-  /** The newest alert that was sent under this subscription. */
-  newestAlert: number;
+/** How a step wants something followed. */
+export interface Wish {
+  readonly mode: Mode;
+  /** So long ago is where history begins; null for none. */
+  readonly backMs: number | null;
 }
+
+/** Whatever failed is asked for again within this time. */
+const SETTLE_MS = 90_000;
 
 export class World {
   readonly clients: Client[] = [];
   readonly #service: ConnectionsFixture;
-  readonly #stored = new Map<string, number>();
+  readonly #sources: WatchedSources;
+  /** Timestamps of each tenant's devices. */
+  readonly #stored = new Map<string, string[]>();
+  readonly #alerts = new Map<string, StoredAlert[]>();
   readonly #newest = new Map<string, { version: number; seq: number }>();
-  readonly #faults = new Map<string, SourceError>();
-  readonly #holds = new Map<SourceName, PromiseWithResolvers<void>>();
   #heldMs = 0;
+  #lastSample = 0;
   #lastAlert = 0;
+  #lastId = 0;
   /** Broken rules that were noticed where a throw would be taken for a source's failure. */
   readonly #broken: string[] = [];
 
   constructor() {
+    this.#sources = new WatchedSources({
+      connected: (tenantId) => this.#connected(tenantId),
+      violated: (rule) => void this.#broken.push(rule),
+    });
     this.#service = connectionsFixture({
       // How the stuck are ended is shown elsewhere; here they stay.
       slowClientMs: Infinity,
-      wrap: (sources) => ({
-        telemetry: this.#telemetry(sources),
-        alerts: this.#alerts(sources),
-      }),
+      wrap: (sources: FakeSources) => this.#sources.wrap(sources),
       watch: (snapshot) => this.#watchSnapshot(snapshot),
     });
   }
 
   connect(tenantId: string): void {
     const real = this.#service.connect(tenantId);
-    const client: Client = {
-      tenantId,
-      real,
-      isConnected: true,
-      devices: new Map(),
-      followsAlerts: false,
-      newestAlert: 0,
-    };
-    real.socket.watch = (frames) => this.#watchWrite(client, frames);
-    this.clients.push(client);
+    const violated = (rule: string) => void this.#broken.push(rule);
+    this.clients.push(new Client({ tenantId, real, violated }));
   }
 
   disconnect(client: Client): void {
-    const left = [...client.devices.keys()];
-    client.isConnected = false;
-    client.devices.clear();
-    client.followsAlerts = false;
-    this.#forgetUnfollowed(client.tenantId, left);
+    client.leave();
+    this.#forgetUnfollowed(client.tenantId);
     client.real.leave();
   }
 
-  follow(client: Client, deviceId: string): void {
-    if (client.isConnected && !client.devices.has(deviceId)) client.devices.set(deviceId, "");
-    client.real.follow(deviceId);
+  follow(client: Client, deviceIds: readonly string[], wish: Wish): void {
+    const model = this.#ask(client, wish);
+    if (client.isConnected) {
+      for (const deviceId of deviceIds) client.devices.set(deviceId, new FollowedModel(model));
+    }
+    client.real.subscribe(deviceIds, fieldsOf(model));
+  }
+
+  followAll(client: Client, wish: Wish): void {
+    const model = this.#ask(client, wish);
+    if (client.isConnected) {
+      client.all = model;
+      client.implied.clear();
+    }
+    client.real.subscribe("*", fieldsOf(model));
   }
 
   unfollow(client: Client, deviceId: string): void {
-    client.devices.delete(deviceId);
-    this.#forgetUnfollowed(client.tenantId, [deviceId]);
+    // It goes on as one of all, from now.
+    if (client.devices.delete(deviceId) && client.all !== null) {
+      const { id, mode } = client.all;
+      client.implied.set(deviceId, new FollowedModel({ id, mode, since: null }));
+    }
+    this.#forgetUnfollowed(client.tenantId);
     client.real.unfollow(deviceId);
   }
 
-  followAlerts(client: Client): void {
-    if (client.isConnected && !client.followsAlerts) {
-      client.followsAlerts = true;
-      client.newestAlert = 0;
+  unfollowAll(client: Client): void {
+    client.all = null;
+    client.implied.clear();
+    this.#forgetUnfollowed(client.tenantId);
+    client.real.say('{"action":"unsubscribe","type":"device","device_id":"*"}');
+  }
+
+  followAlerts(
+    client: Client,
+    { mode, backMs }: { readonly mode: AlertMode; readonly backMs: number | null },
+  ): void {
+    const id = ++this.#lastId;
+    if (client.isConnected) {
+      client.alerts = { id, mode, open: null, opened: new Set() };
+      client.unanswered.add(id);
     }
-    client.real.followAlerts();
+    const since = backMs === null || mode === "list" ? {} : { since: this.#ago(backMs) };
+    client.real.subscribeAlerts({ id, mode, ...since });
   }
 
   unfollowAlerts(client: Client): void {
-    client.followsAlerts = false;
+    client.alerts = null;
     client.real.unfollowAlerts();
+  }
+
+  followFleet(client: Client): void {
+    client.forgetFleet();
+    client.followsFleet = client.isConnected;
+    client.real.followFleet();
+  }
+
+  unfollowFleet(client: Client): void {
+    client.forgetFleet();
+    client.real.unfollowFleet();
+  }
+
+  hello(client: Client, features: readonly string[]): void {
+    client.real.hello(...features);
   }
 
   fill(client: Client): void {
@@ -113,41 +144,62 @@ export class World {
   /** A newer sample, whose metrics say whose it is. */
   store(tenantId: string, deviceId: string): void {
     const key = `${tenantId}/${deviceId}`;
-    const count = (this.#stored.get(key) ?? 0) + 1;
-    this.#stored.set(key, count);
-    this.#service.sources.put(tenantId, deviceId, sampleAt(count, { tenant: tenantId, count }));
-    this.#service.sources.setAlerts(tenantId, [
-      alertOf(++this.#lastAlert, { tenant_id: tenantId }),
-    ]);
+    const nanos = String(++this.#lastSample).padStart(6, "0");
+    const timestamp = `${instantOfMs(this.#service.clock.now()).slice(0, 23)}${nanos}Z`;
+    const stored = this.#stored.get(key) ?? [];
+    this.#stored.set(key, [...stored, timestamp]);
+    const metrics = { tenant: tenantId, count: this.#lastSample };
+    this.#service.sources.put(tenantId, deviceId, { timestamp, metrics });
+  }
+
+  /** An alert opens, the oldest that is open closes, or one comes and goes. */
+  alert(tenantId: string, act: "open" | "close" | "pass"): void {
+    const table = this.#alerts.get(tenantId) ?? [];
+    const now = `${instantOfMs(this.#service.clock.now()).slice(0, 26)}Z`;
+    const closed = { status: "CLOSED", closed_at: now };
+    if (act === "close") {
+      const index = table.findLastIndex(({ status }) => status === "OPEN");
+      const oldest = table[index];
+      if (oldest !== undefined) table[index] = { ...oldest, ...closed };
+    } else {
+      const alert = alertOf(++this.#lastAlert, { tenant_id: tenantId, created_at: now });
+      table.unshift(act === "open" ? alert : { ...alert, ...closed });
+    }
+    this.#alerts.set(tenantId, table);
+    this.#service.sources.setAlerts(tenantId, [...table]);
   }
 
   fail(source: SourceName, { tenantId, error }: { tenantId: string; error: SourceError }): void {
-    this.#faults.set(`${source}/${tenantId}`, error);
+    this.#sources.fail(source, { tenantId, error });
   }
 
   hold(source: SourceName): void {
-    if (!this.#holds.has(source)) this.#holds.set(source, Promise.withResolvers());
+    this.#sources.hold(source);
   }
 
   release(source: SourceName): void {
-    this.#holds.get(source)?.resolve();
-    this.#holds.delete(source);
+    this.#sources.release(source);
   }
 
   async pass(ms: number): Promise<void> {
-    if (this.#holds.size > 0) this.#heldMs += ms;
+    if (this.#sources.isHolding) this.#heldMs += ms;
     await this.#service.clock.advance(ms);
   }
 
   /** Everything is well again, and time enough passes for it to be seen. */
-  async heal(): Promise<void> {
-    this.#faults.clear();
-    this.release("telemetry");
-    this.release("alerts");
+  async heal(tenantIds: readonly string[]): Promise<void> {
+    this.#sources.heal();
     for (const client of this.clients) this.drain(client);
     // A read that took long is followed by as long a rest.
     await this.pass(5 * POLL_MS + this.#heldMs);
     this.#heldMs = 0;
+    for (let ms = 0; ms < SETTLE_MS && this.#problems(tenantIds).length > 0; ms += POLL_MS) {
+      await this.pass(POLL_MS);
+    }
+    // From here on nothing may be left out of what is stored.
+    for (const { tenantId, model, deviceId } of this.#followings(tenantIds)) {
+      model.skipped = Math.min(model.skipped, this.#storedOf(tenantId, deviceId).length);
+    }
   }
 
   /** Interest is exactly what the clients follow, and no rule was broken on the way. */
@@ -157,16 +209,28 @@ export class World {
       const clients = this.#connected(tenantId);
       const interest = this.#service.feeds.interestOf(tenantId);
       const devices = new Map<string, number>();
-      for (const deviceId of clients.flatMap((client) => [...client.devices.keys()])) {
+      const every = new Map<string, number>();
+      for (const [deviceId, { mode }] of clients.flatMap((client) => [...client.devices])) {
         devices.set(deviceId, (devices.get(deviceId) ?? 0) + 1);
+        if (mode === "every") every.set(deviceId, (every.get(deviceId) ?? 0) + 1);
       }
       const counted = interest?.deviceIds.map((id) => [id, interest.followersOf(id)] as const);
       assert.deepEqual(new Map(counted ?? []), devices);
+      for (const deviceId of devices.keys()) {
+        assert.equal(interest?.everyFollowersOf(deviceId), every.get(deviceId) ?? 0);
+      }
+      const count = (isOne: (client: Client) => boolean) => clients.filter(isOne).length;
+      assert.deepEqual(interest?.all ?? { latest: 0, every: 0 }, {
+        latest: count(({ all }) => all?.mode === "latest"),
+        every: count(({ all }) => all?.mode === "every"),
+      });
       assert.equal(interest?.connections ?? 0, clients.length);
+      assert.equal(interest?.alertFollowers ?? 0, count(({ alerts }) => alerts?.mode === "list"));
       assert.equal(
-        interest?.alertFollowers ?? 0,
-        clients.filter(({ followsAlerts }) => followsAlerts).length,
+        interest?.alertChangeFollowers ?? 0,
+        count(({ alerts }) => alerts?.mode === "changes"),
       );
+      assert.equal(interest?.fleetFollowers ?? 0, count(({ followsFleet }) => followsFleet));
     }
     assert.equal(
       this.#service.manager.connectionCount,
@@ -174,28 +238,80 @@ export class World {
     );
   }
 
-  /** Every subscription of these tenants has the newest sample that is stored. */
-  checkNewest(tenantIds: readonly string[]): void {
-    for (const { tenantId, devices } of this.clients) {
-      if (!tenantIds.includes(tenantId)) continue;
-      for (const [deviceId, timestamp] of devices) {
-        const count = this.#stored.get(`${tenantId}/${deviceId}`);
-        const expected = count === undefined ? "" : sampleAt(count).timestamp;
-        assert.equal(timestamp, expected, `${tenantId}/${deviceId}`);
-      }
-    }
+  /** Every subscription of these tenants was answered and has what is stored. */
+  checkSettled(tenantIds: readonly string[]): void {
+    assert.deepEqual(this.#problems(tenantIds), []);
   }
 
   /** After the last has left and the linger is over nothing runs. */
   async checkEmpty(): Promise<void> {
+    // Who waited for an answer that came to nobody looks no more often than this.
     await this.pass(LINGER_MS);
     assert.equal(this.#service.feeds.feedCount, 0);
     assert.equal(this.#service.clock.timerCount, 0);
-    assert.deepEqual(this.#service.log.of("push_loop_failed"), []);
+    for (const event of ["push_loop_failed", "history_failed", "message_failed"]) {
+      assert.deepEqual(this.#service.log.of(event), []);
+    }
   }
 
   [Symbol.dispose](): void {
     this.#service[Symbol.dispose]();
+  }
+
+  /** What is not as it must be once everything has settled. */
+  #problems(tenantIds: readonly string[]): string[] {
+    const problems: string[] = [];
+    for (const client of this.clients.filter(({ tenantId }) => tenantIds.includes(tenantId))) {
+      const { alerts, real, tenantId, unanswered } = client;
+      const name = `${tenantId}, ${real.connection.id}`;
+      if (unanswered.size > 0) problems.push(`${name}: ${[...unanswered]} were not answered`);
+      if (alerts === null) continue;
+      const open = (this.#alerts.get(tenantId) ?? []).filter(({ status }) => status === "OPEN");
+      const ids = open.map(({ alert_id }) => alert_id).slice(0, 100).sort();
+      const told = [...alerts.open ?? []].sort();
+      if (`${told}` !== `${ids}`) problems.push(`${name}: open are ${ids}, told ${told}`);
+    }
+    for (const { tenantId, client, deviceId, model } of this.#followings(tenantIds)) {
+      const stored = this.#storedOf(tenantId, deviceId);
+      const expected = expectedOf(model, stored);
+      const received = model.mode === "latest" ? model.received.slice(-1) : model.received;
+      if (`${received}` === `${expected}`) continue;
+      const name = `${tenantId}, ${client.real.connection.id}, ${deviceId} ${model.mode}`;
+      problems.push(`${name} since ${model.since}: stored ${stored}; received ${received}`);
+    }
+    return problems;
+  }
+
+  #followings(tenantIds: readonly string[]) {
+    return this.clients.filter(({ tenantId }) => tenantIds.includes(tenantId)).flatMap(
+      (client) => {
+        const { all, devices, tenantId } = client;
+        const ids = new Set(devices.keys());
+        if (all !== null) {
+          for (const key of this.#stored.keys()) {
+            if (key.startsWith(`${tenantId}/`)) ids.add(key.slice(tenantId.length + 1));
+          }
+        }
+        return [...ids].flatMap((deviceId) => {
+          const model = client.modelOf(deviceId);
+          return model === undefined ? [] : [{ tenantId, client, deviceId, model }];
+        });
+      },
+    );
+  }
+
+  #ask(client: Client, { mode, backMs }: Wish): FollowedModel {
+    const id = ++this.#lastId;
+    if (client.isConnected) client.unanswered.add(id);
+    return new FollowedModel({ id, mode, since: backMs === null ? null : this.#ago(backMs) });
+  }
+
+  #ago(ms: number): string {
+    return instantOfMs(this.#service.clock.now() - ms);
+  }
+
+  #storedOf(tenantId: string, deviceId: string): readonly string[] {
+    return this.#stored.get(`${tenantId}/${deviceId}`) ?? [];
   }
 
   #connected(tenantId: string): Client[] {
@@ -203,65 +319,14 @@ export class World {
   }
 
   #isFollowed(tenantId: string, deviceId: string): boolean {
-    return this.#connected(tenantId).some(({ devices }) => devices.has(deviceId));
+    return this.#connected(tenantId).some((client) => client.follows(deviceId));
   }
 
-  #forgetUnfollowed(tenantId: string, deviceIds: readonly string[]): void {
-    for (const deviceId of deviceIds) {
-      if (!this.#isFollowed(tenantId, deviceId)) this.#newest.delete(`${tenantId}/${deviceId}`);
+  #forgetUnfollowed(tenantId: string): void {
+    for (const key of this.#newest.keys()) {
+      const [owner = "", deviceId = ""] = key.split("/");
+      if (owner === tenantId && !this.#isFollowed(tenantId, deviceId)) this.#newest.delete(key);
     }
-  }
-
-  #require(holds: boolean, rule: string): void {
-    if (!holds) this.#broken.push(rule);
-  }
-
-  #telemetry({ telemetry }: FakeSources): TelemetrySource {
-    return {
-      ...telemetry,
-      readLatest: async (query) => {
-        const { tenantId, deviceIds, signal } = query;
-        for (const id of deviceIds) {
-          this.#require(this.#isFollowed(tenantId, id), `read of unfollowed ${tenantId}/${id}`);
-        }
-        this.#require(deviceIds.length > 0, "read of no device");
-        // What the database says is settled when the read begins, however late the answer comes.
-        const result = await telemetry.readLatest(query);
-        await this.#answer("telemetry", { tenantId, signal });
-        return result;
-      },
-    };
-  }
-
-  #alerts({ alerts }: FakeSources): AlertSource {
-    return {
-      ...alerts,
-      readOpen: async (query) => {
-        const { tenantId, signal } = query;
-        const isFollowed = this.#connected(tenantId).some(({ followsAlerts }) => followsAlerts);
-        this.#require(isFollowed, `read of unfollowed alerts of ${tenantId}`);
-        const result = await alerts.readOpen(query);
-        await this.#answer("alerts", { tenantId, signal });
-        return result;
-      },
-    };
-  }
-
-  async #answer(
-    source: SourceName,
-    { tenantId, signal }: { tenantId: string; signal: AbortSignal },
-  ): Promise<void> {
-    const hold = this.#holds.get(source)?.promise;
-    if (hold !== undefined) {
-      await Promise.race([
-        hold,
-        new Promise((_, reject) =>
-          signal.addEventListener("abort", () => reject(signal.reason), { once: true })
-        ),
-      ]);
-    }
-    const fault = this.#faults.get(`${source}/${tenantId}`);
-    if (fault !== undefined) throw fault;
   }
 
   #watchSnapshot({ tenantId, devices }: Snapshot): void {
@@ -273,32 +338,21 @@ export class World {
       if (before === undefined || seq > before.seq) this.#newest.set(key, { version, seq });
       if (before === undefined) continue;
       const isInOrder = seq > before.seq ? version >= before.version : version <= before.version;
-      this.#require(isInOrder, `version of ${key} fell`);
+      if (!isInOrder) this.#broken.push(`version of ${key} fell`);
     }
   }
+}
 
-  #watchWrite(client: Client, frames: readonly Frame[]): void {
-    this.#require(client.isConnected, "a frame for one that left");
-    for (const { message } of frames) {
-      if (message.type === "alerts") {
-        this.#require(client.followsAlerts, "alerts for one that follows none");
-        this.#require(
-          message.alerts.every(({ tenant_id }) => tenant_id === client.tenantId),
-          "another tenant's alerts",
-        );
-        const newest = message.alerts[0]?.alert_id ?? 0;
-        this.#require(newest >= client.newestAlert, "alerts older than the last ones");
-        client.newestAlert = newest;
-      } else if (message.type === "telemetry") {
-        const { device_id, data } = message;
-        const before = client.devices.get(device_id);
-        this.#require(before !== undefined, "a sample of a device that is not followed");
-        this.#require(data.metrics.tenant === client.tenantId, "another tenant's sample");
-        this.#require(data.timestamp >= (before ?? ""), "a sample older than the last one");
-        if (before !== undefined) client.devices.set(device_id, data.timestamp);
-      } else {
-        this.#require(message.type !== "error", "an error for a message that is right");
-      }
-    }
-  }
+/** What a client must have received in the end, beside what is stored. */
+function expectedOf(model: FollowedModel, stored: readonly string[]): readonly string[] {
+  const { mode, since, received, skipped } = model;
+  if (mode === "latest") return stored.slice(-1);
+  if (since !== null) return stored.filter((timestamp) => timestamp > since);
+  const [first] = received;
+  const begin = first === undefined ? stored.length : stored.indexOf(first);
+  return stored.slice(Math.min(begin, skipped));
+}
+
+function fieldsOf({ id, mode, since }: FollowedModel): Readonly<Record<string, unknown>> {
+  return { id, mode, ...(since === null ? {} : { since }) };
 }

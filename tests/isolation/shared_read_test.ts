@@ -35,7 +35,9 @@ function openStage(): Stage {
   const sources = fakeSources();
   const { telemetry, alerts } = sources;
   const log = memoryLog();
-  const clients = new TenantClients({ telemetry, alerts, pollMs: POLL_MS, clock, log });
+  // No tick falls into what is looked at.
+  const random = () => 0.5;
+  const clients = new TenantClients({ telemetry, alerts, pollMs: POLL_MS, clock, log, random });
   for (const tenantId of [base.tenantId, ...flips.tenantId]) {
     for (const deviceId of [base.deviceId, ...flips.deviceId]) {
       sources.put(tenantId, deviceId, sampleAt(1, { note: `${markOf(tenantId)}${deviceId}` }));

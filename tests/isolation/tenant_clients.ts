@@ -9,6 +9,7 @@ import type { Log } from "../../src/observe/log.ts";
 import { frameText } from "../../src/protocol/frame.ts";
 import type { AlertSource } from "../../src/sources/alert_source.ts";
 import type { TelemetrySource } from "../../src/sources/telemetry_source.ts";
+import { FEED_BOUNDS, histories } from "../support/histories.ts";
 
 export interface TenantClientsOptions {
   readonly telemetry: TelemetrySource;
@@ -16,6 +17,8 @@ export interface TenantClientsOptions {
   readonly pollMs: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** Spreads the ticks; default: by chance. */
+  readonly random?: () => number;
 }
 
 export interface TenantClient {
@@ -39,21 +42,25 @@ export class TenantClients implements Disposable {
   readonly #wrong: string[] = [];
   #frames = 0;
 
-  constructor({ telemetry, alerts, pollMs, clock, log }: TenantClientsOptions) {
+  constructor(
+    { telemetry, alerts, pollMs, clock, log, random = Math.random }: TenantClientsOptions,
+  ) {
     const shared = { clock, log, pollIntervalMs: pollMs };
     this.feeds = new FeedRegistry({
       ...shared,
       telemetry,
       alerts,
       maxAlerts: 100,
+      ...FEED_BOUNDS,
       lingerMs: pollMs / 2,
-      random: Math.random,
+      random,
     });
     this.#manager = new ConnectionManager({
       ...shared,
       feeds: this.feeds,
       highWaterBytes: 1_000_000,
       slowClientMs: 60_000,
+      history: histories({ sources: { telemetry, alerts }, clock, log }),
     });
   }
 
@@ -92,11 +99,11 @@ export class TenantClients implements Disposable {
   }
 
   follow({ connection }: TenantClient, deviceId: string): void {
-    this.#manager.subscribeDevice(connection, deviceId);
+    this.#manager.subscribeDevices(connection, { deviceIds: [deviceId] });
   }
 
   unfollow({ connection }: TenantClient, deviceId: string): void {
-    this.#manager.unsubscribeDevice(connection, deviceId);
+    this.#manager.unsubscribeDevices(connection, [deviceId]);
   }
 
   followAlerts({ connection }: TenantClient): void {

@@ -1,5 +1,7 @@
-// A plain client of the service over a real WebSocket: keeps every message and waits for the next that fits.
+// A plain client of the service over a real WebSocket: keeps every message and waits for the next that fits. Whatever
+// comes is held to the schemas: a message that they don't know fails the test that received it.
 import assert from "node:assert/strict";
+import { messageFault } from "./message_fault.ts";
 
 // deno-lint-ignore no-explicit-any
 export type Message = Record<string, any>;
@@ -16,6 +18,7 @@ export class TestClient implements AsyncDisposable {
   readonly #socket: WebSocket;
   readonly #waiting = new Set<() => void>();
   #isClosed = false;
+  #fault: string | null = null;
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
@@ -27,6 +30,7 @@ export class TestClient implements AsyncDisposable {
       };
     });
     socket.onmessage = ({ data }) => {
+      this.#fault ??= messageFault(data);
       this.texts.push(data);
       this.messages.push(JSON.parse(data));
       for (const look of [...this.#waiting]) look();
@@ -77,7 +81,10 @@ export class TestClient implements AsyncDisposable {
     fits: (message: Message) => boolean,
     { from = 0, timeoutMs = 30_000 }: { from?: number; timeoutMs?: number } = {},
   ): Promise<Message> {
-    const find = () => this.messages.slice(from).find(fits);
+    const find = () => {
+      this.#assertSound();
+      return this.messages.slice(from).find(fits);
+    };
     const already = find();
     if (already !== undefined) return already;
     const { promise, resolve, reject } = Promise.withResolvers<Message>();
@@ -86,10 +93,12 @@ export class TestClient implements AsyncDisposable {
       timeoutMs,
     );
     const look = () => {
-      const found = find();
-      if (found !== undefined) resolve(found);
-      else if (this.#isClosed) {
-        reject(new assert.AssertionError({ message: "Closed before it came" }));
+      try {
+        const found = find();
+        if (found !== undefined) resolve(found);
+        else if (this.#isClosed) assert.fail("Closed before it came");
+      } catch (error) {
+        reject(error);
       }
     };
     this.#waiting.add(look);
@@ -114,11 +123,17 @@ export class TestClient implements AsyncDisposable {
 
   async close(): Promise<Closed> {
     if (!this.#isClosed) this.#socket.close();
-    return await this.closed;
+    const closed = await this.closed;
+    this.#assertSound();
+    return closed;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #assertSound(): void {
+    if (this.#fault !== null) assert.fail(this.#fault);
   }
 }
 

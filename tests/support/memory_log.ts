@@ -1,5 +1,6 @@
 // A log that keeps what it was told, so that tests can look for events and for what must never stand in them.
 import type { Log, LogFields, LogLevel } from "../../src/observe/log.ts";
+import { keepLog } from "./kept_logs.ts";
 
 export interface LogRecord {
   readonly level: LogLevel;
@@ -16,6 +17,7 @@ export function memoryLog(): MemoryLog {
   const records: LogRecord[] = [];
   const write = (level: LogLevel) => (event: string, fields: LogFields = {}) => {
     records.push({ level, event, fields });
+    keepLog(`${level} ${event} ${Deno.inspect(fields, { depth: 8, strAbbreviateSize: Infinity })}`);
   };
   return {
     debug: write("debug"),

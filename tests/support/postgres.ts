@@ -25,7 +25,7 @@ export interface TestPostgres extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-const sqlFiles = ["01_schema.sql", "02_roles.sql", "03_policies.sql"];
+const sqlFiles = ["01_schema.sql", "02_roles.sql", "03_policies.sql", "04_alert_notify.sql"];
 const startDeadlineMs = 30_000;
 const password = "only-for-tests";
 

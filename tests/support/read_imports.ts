@@ -38,7 +38,7 @@ export async function readSources(
     const path = join(folder, entry.name);
     if (entry.isDirectory) {
       for (const [name, text] of await readSources(path, { root })) files.set(name, text);
-    } else if (entry.name.endsWith(".ts")) {
+    } else if (/\.tsx?$/.test(entry.name)) {
       files.set(relative(root, path).replaceAll("\\", "/"), await Deno.readTextFile(path));
     }
   }

@@ -2,7 +2,7 @@
 import { type App, createApp } from "../../src/app.ts";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { type Config, readConfig } from "../../src/config.ts";
-import { serve } from "../../src/serve.ts";
+import { serve, type Serving } from "../../src/serve.ts";
 import type { Sources } from "../../src/sources/open_sources.ts";
 import { TestClient } from "./client.ts";
 import { type MemoryLog, memoryLog } from "./memory_log.ts";
@@ -10,6 +10,7 @@ import { signToken, TEST_SECRET } from "./tokens.ts";
 
 export interface TestService extends AsyncDisposable {
   readonly app: App;
+  readonly serving: Serving;
   readonly log: MemoryLog;
   readonly port: number;
   /** `http://127.0.0.1:port` */
@@ -53,6 +54,7 @@ export async function startService(
   const stop = () => stopped ??= serving.leave();
   const service: TestService = {
     app,
+    serving,
     log,
     port,
     origin: `http://127.0.0.1:${port}`,

@@ -1,0 +1,184 @@
+// Brings a client that follows changes of alerts to a state that the feed goes on from: after it was away, or when its
+// socket could not take what changed. It must tell nothing twice and leave nothing out that the database still says.
+import { type Clock, delay } from "../clock.ts";
+import { HistoryError } from "../feed/history_error.ts";
+import type { AlertHistory, Histories } from "../feed/seam.ts";
+import type { Log } from "../observe/log.ts";
+import { instantOfMs } from "../protocol/nano_instant.ts";
+import type { Alert, AlertChanges, Resume } from "../protocol/server_messages.ts";
+import type { Whole } from "./alert_steps.ts";
+import type { AlertNews, AlertSubscription } from "./alert_subscription.ts";
+import type { Connection } from "./connection.ts";
+
+export interface AlertCatchUpDeps {
+  readonly histories: Histories;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly historyMs: number;
+  readonly lateMs: number;
+  readonly futureMs: number;
+}
+
+export interface AlertCatchUp {
+  readonly connection: Connection;
+  readonly subscription: AlertSubscription;
+  /** Falls when the subscription is replaced or its connection ends. */
+  readonly signal: AbortSignal;
+}
+
+/** What was closed after an instant, and the state that was known before it was asked. */
+interface Past {
+  /** Null where none was known that is young enough. */
+  readonly whole: Whole | null;
+  readonly history: AlertHistory;
+  /** When the answer was there, in milliseconds since the epoch. */
+  readonly readAt: number;
+}
+
+const RETRY_BASE_MS = 1_000;
+const RETRY_MAX_MS = 30_000;
+
+/** Sends the whole list, and then what came and went since the client was there last. */
+export async function resumeAlerts(
+  { since, answered, ...catchUp }: AlertCatchUp & {
+    readonly since: string;
+    readonly answered: (resume: Resume) => void;
+  },
+  deps: AlertCatchUpDeps,
+): Promise<void> {
+  const { connection: { group: { alertSteps } }, subscription, signal } = catchUp;
+  const start = boundedStart(since, deps);
+  let isAnswered = false;
+  const answer = (resume: Resume) => {
+    if (isAnswered) return;
+    isAnswered = true;
+    answered(resume);
+  };
+  const incomplete = (reason: NonNullable<Resume["reason"]>) =>
+    answer({ from: start.from, complete: false, reason });
+  const replaced = () => incomplete("replaced");
+  signal.addEventListener("abort", replaced, { once: true });
+  const failed = () => incomplete("source_unavailable");
+  // A state that was old when the subscription began must not pretend to be live.
+  const newest = () => {
+    const whole = alertSteps.newest;
+    return whole !== null && whole.seq > subscription.seq ? whole : null;
+  };
+  const question = { since: start.from, newest, failed, deps };
+  let past = await untilRead(catchUp, question);
+  if (past?.history.isTruncated === true) incomplete("too_many");
+  else if (past !== null) answer(start);
+  signal.removeEventListener("abort", replaced);
+  while (past !== null && past.whole === null) {
+    if (newest() === null) await alertSteps.next(signal);
+    // What came and went between the history's read and the list's would be in neither.
+    past = await untilRead(catchUp, question);
+  }
+  if (past === null || past.whole === null) return;
+  const { whole, history: { passed, closed }, readAt } = past;
+  const open = idsOf(whole.open);
+  const opened = passed.filter(({ alert_id }) => !open.has(alert_id));
+  const changes = { opened, updated: [], closed };
+  await goOn(catchUp, { whole, isAnew: true, changes, readAt });
+}
+
+/** Sends what changed between the state that the client was sent last and the newest one. */
+export async function recoverAlerts(catchUp: AlertCatchUp, deps: AlertCatchUpDeps): Promise<void> {
+  const { connection, subscription, signal } = catchUp;
+  await connection.offer(() => [], signal);
+  const { place } = subscription;
+  if (signal.aborted || place === null) return;
+  const since = instantOfMs(place.readAt - deps.lateMs);
+  const newest = () => connection.group.alertSteps.newest;
+  const past = await untilRead(catchUp, { since, newest, failed: () => {}, deps });
+  if (past === null || past.whole === null) return;
+  const { whole, history, readAt } = past;
+  const { told } = place.view;
+  const known = new Map(
+    place.open.filter(({ alert_id }) => !told.has(alert_id))
+      .map((alert) => [alert.alert_id, alert]),
+  );
+  const open = idsOf(whole.open);
+  const passed = history.passed.filter(({ alert_id }) =>
+    !known.has(alert_id) && !open.has(alert_id) && !subscription.wasToldClosed(alert_id)
+  );
+  const isCut = whole.total > whole.open.length;
+  const gone = new Set(history.closed);
+  const changes: AlertChanges = {
+    opened: [...whole.open.filter(({ alert_id }) => !known.has(alert_id)), ...passed],
+    updated: whole.open.filter((alert) => isChanged(known.get(alert.alert_id), alert)),
+    closed: [
+      ...[...known.keys()].filter((id) => !open.has(id) && (!isCut || gone.has(id))),
+      ...passed.map(({ alert_id }) => alert_id),
+    ],
+  };
+  await goOn(catchUp, { whole, isAnew: false, changes, readAt });
+}
+
+async function goOn(
+  { connection, subscription, signal }: AlertCatchUp,
+  news: AlertNews,
+): Promise<void> {
+  const { views } = connection.group;
+  const frames = subscription.goOn(news);
+  // What comes while this waits for room goes on from there.
+  await connection.offer(() => {
+    if (!connection.has("as_of")) return frames;
+    return frames.map((frame) => views.dated(frame, news.whole.readAt));
+  }, signal);
+  if (signal.aborted) return;
+  subscription.isHeld = false;
+  connection.wake();
+}
+
+/** An alert's `since` has the bounds of every history. */
+function boundedStart(since: string, { clock, historyMs, futureMs }: AlertCatchUpDeps): Resume {
+  const now = clock.now();
+  const earliest = instantOfMs(now - historyMs);
+  if (since < earliest) return { from: earliest, complete: false, reason: "too_old" };
+  if (since > instantOfMs(now + futureMs)) {
+    return { from: instantOfMs(now), complete: false, reason: "in_future" };
+  }
+  return { from: since, complete: true };
+}
+
+/** Asks until the source answers; null when the signal aborts first. Throws what is no fault of the source. */
+async function untilRead(
+  { connection: { group: { tenantId } }, signal }: AlertCatchUp,
+  { since, newest, failed, deps: { histories, clock, random, log } }: {
+    readonly since: string;
+    readonly newest: () => Whole | null;
+    readonly failed: () => void;
+    readonly deps: AlertCatchUpDeps;
+  },
+): Promise<Past | null> {
+  for (let attempt = 0; !signal.aborted; attempt++) {
+    let retryAfterMs = 0;
+    // Before the question: what changes meanwhile is in the answer, or in the steps that follow.
+    const whole = newest();
+    try {
+      const history = await histories.alerts({ tenantId, since, signal });
+      return signal.aborted ? null : { whole, history, readAt: clock.now() };
+    } catch (error) {
+      if (signal.aborted) return null;
+      if (!(error instanceof HistoryError)) throw error;
+      log.debug("history_unavailable", { source: "alerts", error });
+      failed();
+      ({ retryAfterMs } = error);
+    }
+    const ceilingMs = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** attempt);
+    const waitMs = Math.max(retryAfterMs, ceilingMs * (0.5 + random() / 2));
+    await delay(clock, Math.min(RETRY_MAX_MS, waitMs), signal);
+  }
+  return null;
+}
+
+function idsOf(alerts: readonly Alert[]): ReadonlySet<number> {
+  return new Set(alerts.map(({ alert_id }) => alert_id));
+}
+
+function isChanged(before: Alert | undefined, after: Alert): boolean {
+  return before !== undefined && before !== after &&
+    JSON.stringify(before) !== JSON.stringify(after);
+}

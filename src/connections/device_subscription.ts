@@ -1,0 +1,167 @@
+// One connection's subscription to one device: what of the device's states and samples it was sent, and what is due. It
+// reads nothing and sends nothing.
+import { type Frame, frameOf } from "../protocol/frame.ts";
+import type { EveryFollow } from "./every_follow.ts";
+import type { HistoryStart } from "./history_start.ts";
+import type { MetricsFilter } from "./message_views.ts";
+import type { Offering, Push } from "./push.ts";
+import type { FollowedDevice, TenantGroup } from "./tenant_group.ts";
+
+/** How far a subscription has come. */
+export interface Progress {
+  /** The read that it was last sent the outcome of; a state is due when its read is a later one. */
+  seq: number;
+  /** Whether it still waits for its first value. */
+  isOwed: boolean;
+}
+
+/** How a client wants a device's samples. */
+export interface DeviceOptions {
+  readonly mode: "latest" | "every";
+  /** Null for all metrics. */
+  readonly metrics: MetricsFilter | null;
+  readonly changesOnly: boolean;
+}
+
+/** As the core protocol has it. */
+export const CORE_OPTIONS: DeviceOptions = { mode: "latest", metrics: null, changesOnly: false };
+
+export interface DeviceSubscriptionOptions {
+  readonly device: FollowedDevice;
+  readonly options: DeviceOptions;
+  /** Whether the feed counts it by the device's name; the others are counted among all. */
+  readonly isNamed: boolean;
+  readonly progress: Progress;
+  /** Null in mode `latest`. */
+  readonly follow: EveryFollow | null;
+}
+
+export class DeviceSubscription implements Progress, Offering {
+  readonly device: FollowedDevice;
+  readonly options: DeviceOptions;
+  readonly isNamed: boolean;
+  readonly follow: EveryFollow | null;
+  seq: number;
+  isOwed: boolean;
+  /** While its history flows nothing is pushed. */
+  isHeld = false;
+  /** What brings its history, until it has joined the present. */
+  start: HistoryStart | null = null;
+  #offeredSeq: number;
+  /** The state that was last sent, for who wants changes only; 0 before any. */
+  #sentVersion = 0;
+  #offeredVersion = 0;
+  #isStaleTold = false;
+  #isStaleOffered = false;
+
+  constructor({ device, options, isNamed, progress, follow }: DeviceSubscriptionOptions) {
+    this.device = device;
+    this.options = options;
+    this.isNamed = isNamed;
+    this.follow = follow;
+    this.seq = progress.seq;
+    this.isOwed = progress.isOwed;
+    this.#offeredSeq = progress.seq;
+  }
+
+  /** Offers what is due. */
+  collect(push: Push): void {
+    if (this.isHeld) return;
+    if (this.follow !== null) this.#collectSamples(push, this.follow);
+    const { state } = this.device;
+    if (state === null || state.seq <= this.seq) {
+      push.isOwed ||= this.isOwed;
+      return;
+    }
+    this.#offeredSeq = state.seq;
+    this.#offeredVersion = this.#sentVersion;
+    this.#isStaleOffered = this.#isStaleTold;
+    push.offerings.push(this);
+    if (state.deliveredAt <= push.oldest) return;
+    this.#isStaleOffered = state.isStale && (push.tellsStale || this.#isStaleTold);
+    if (this.#isStaleOffered && !this.#isStaleTold) {
+      push.add(staleFrame(this.device.deviceId, state.sample?.timestamp ?? null), state.readAt);
+    }
+    if (this.follow !== null || state.frame === null) return;
+    if (this.options.changesOnly && state.version === this.#sentVersion) return;
+    this.#offeredVersion = state.version;
+    const frame = this.#view(state.frame, push);
+    if (frame === null) return;
+    push.add(frame, state.readAt);
+    // A first value may be as old as its device has been silent.
+    const isNews = this.#sentVersion > 0 && state.version !== this.#sentVersion;
+    if (isNews && state.sample !== null) push.note(state.sample.timestamp);
+  }
+
+  /** Takes note that what was offered last was sent. */
+  sent(): void {
+    this.seq = this.#offeredSeq;
+    this.isOwed = false;
+    this.#sentVersion = this.#offeredVersion;
+    this.#isStaleTold = this.#isStaleOffered;
+  }
+
+  /** Whether it may go: its device is gone, and it was told all there was. */
+  get isSpent(): boolean {
+    const { state } = this.device;
+    const isGone = state !== null && state.sample === null && state.seq <= this.seq;
+    return isGone && this.follow === null && !this.isHeld && !this.isNamed;
+  }
+
+  /** Lets go of the device, once whatever takes its place follows it. */
+  leave(group: TenantGroup): void {
+    if (this.follow !== null) group.unfollowEvery(this.device);
+    group.unfollow(this.device);
+    this.start?.leave(this.device.deviceId);
+    this.start = null;
+  }
+
+  /** Goes on after its history, of which `last` is the last sample; the newest state is not said twice. */
+  resume(last: string | null): void {
+    this.isHeld = false;
+    const { state } = this.device;
+    const newest = state?.sample?.timestamp;
+    if (state === null || newest === undefined || last === null || newest > last) return;
+    this.seq = state.seq;
+    this.isOwed = false;
+    if (newest === last) this.#sentVersion = this.#offeredVersion = state.version;
+  }
+
+  /**
+   * The latest time, in milliseconds since the epoch, from which a client that comes back misses no sample: null while
+   * its history flows. A device that is silent holds nobody back: it would send a client hours into the past.
+   */
+  resumePointMs(lateMs: number): number | null {
+    if (this.isHeld || (this.follow !== null && !this.follow.isLive)) return null;
+    const { state } = this.device;
+    if (state === null) return Infinity;
+    const { sample, isStale, readAt } = state;
+    if (sample === null || isStale) return readAt - lateMs;
+    return Math.min(Date.parse(sample.timestamp), readAt) - lateMs;
+  }
+
+  #collectSamples(push: Push, follow: EveryFollow): void {
+    const due = follow.due();
+    if (due === null) {
+      push.behindDevices.push(this);
+      return;
+    }
+    if (due.length === 0) return;
+    push.offerings.push(follow);
+    for (const { frame, readAt, sample } of due) {
+      const view = this.#view(frame, push);
+      if (view === null) continue;
+      push.add(view, readAt);
+      push.note(sample.timestamp);
+    }
+  }
+
+  #view(frame: Frame, push: Push): Frame | null {
+    const { metrics } = this.options;
+    return metrics === null ? frame : push.views.filtered(frame, metrics);
+  }
+}
+
+function staleFrame(deviceId: string, last: string | null): Frame {
+  return frameOf({ type: "stale", device_id: deviceId, last });
+}

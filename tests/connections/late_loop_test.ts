@@ -1,0 +1,69 @@
+// A push loop that others keep waiting: what it is woken for must not count as too old because its turn came late.
+import assert from "node:assert/strict";
+import { AlertSubscription, CORE_ALERTS } from "../../src/connections/alert_subscription.ts";
+import { Connection } from "../../src/connections/connection.ts";
+import { TenantGroup } from "../../src/connections/tenant_group.ts";
+import { frameOf } from "../../src/protocol/frame.ts";
+import type { Socket } from "../../src/sockets/socket.ts";
+import { HIGH_WATER_BYTES, POLL_MS, scopeOf } from "./connections_fixture.ts";
+import { FakeSocket } from "./fake_socket.ts";
+
+Deno.test("A loop whose turn comes after an interval's worth of sending still gets its push", async () => {
+  let now = 1_000;
+  const clock = {
+    now: () => now,
+    monotonicNow: () => now,
+    setTimeout: () => assert.fail("no timer is due"),
+    clearTimeout: () => {},
+  };
+  const group = new TenantGroup("acme");
+  group.followAlerts();
+  const connect = (socket: Socket) => {
+    const connection = new Connection({
+      id: "c1",
+      scope: scopeOf("acme"),
+      socket,
+      group,
+      highWaterBytes: HIGH_WATER_BYTES,
+      missed: () => {},
+      behind: () => {},
+      lateMs: 0,
+      maxAgeMs: POLL_MS,
+      clock,
+    });
+    connection.alerts = new AlertSubscription(group, {
+      options: CORE_ALERTS,
+      progress: { seq: 0, isOwed: true },
+    });
+    group.connections.add(connection);
+    return { connection, loop: connection.run() };
+  };
+  const slow = new FakeSocket();
+  const last = new FakeSocket();
+  const send = slow.send.bind(slow);
+  slow.send = (...sent) => {
+    now += 2 * POLL_MS;
+    send(...sent);
+  };
+  const opened = [connect(slow), connect(last)];
+  group.deliver({
+    tenantId: "acme",
+    cause: "tick",
+    devices: [],
+    batches: [],
+    alerts: {
+      seq: 1,
+      readAt: now,
+      version: 1,
+      frame: frameOf({ type: "alerts", alerts: [] }),
+      whole: null,
+    },
+    fleet: null,
+    statuses: [],
+  }, now);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(slow.writes.length, 1);
+  assert.equal(last.writes.length, 1);
+  for (const { connection } of opened) connection.abort();
+  await Promise.all(opened.map(({ loop }) => loop));
+});
