@@ -6,6 +6,7 @@ import type { Scope } from "../auth/scope.ts";
 import type { Verifier } from "../auth/verifier.ts";
 import { type LimitLedger, type LimitName, limitSentence } from "../limits/limits.ts";
 import type { KeyedBuckets } from "../limits/token_bucket.ts";
+import type { Peer } from "../sockets/socket.ts";
 import { addressKey, type TrustedProxies } from "./client_address.ts";
 import { problem } from "./problem.ts";
 
@@ -20,9 +21,7 @@ export interface BearerOptions {
 }
 
 /** What an engine tells of the peer beside the request. */
-export interface Bindings {
-  readonly address: string;
-}
+export type Bindings = Peer;
 
 /** The scope of the request's bearer token, or the problem to answer with. */
 export async function bearerScope(

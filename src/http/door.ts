@@ -10,6 +10,8 @@ import { type LimitLedger, type LimitName, limitSentence } from "../limits/limit
 import type { Seat, Seats } from "../limits/seats.ts";
 import type { KeyedBuckets } from "../limits/token_bucket.ts";
 import type { Log } from "../observe/log.ts";
+import { type Metrics, NO_METRICS } from "../observe/metrics.ts";
+import { inSpan } from "../observe/traces.ts";
 import { frameOf } from "../protocol/frame.ts";
 import type { Admission, Handshake, Socket, SocketEvents } from "../sockets/socket.ts";
 import { addressKey, type TrustedProxies } from "./client_address.ts";
@@ -26,12 +28,35 @@ export interface DoorOptions {
   /** Handshakes and tickets by address. */
   readonly handshakes: KeyedBuckets;
   readonly log: Log;
+  readonly metrics?: Pick<Metrics, "handshake">;
   /** Takes in a socket whose client was let in. */
   readonly enter: (socket: Socket, scope: Scope) => SocketEvents;
 }
 
+/** Refused before anybody knew who asks. */
+export interface Refused {
+  readonly kind: "refused";
+  readonly closing: ClosingName;
+  /** The limit that is crossed, where it is one. */
+  readonly limit: LimitName | null;
+  readonly waitMs: number | null;
+}
+
+/** Refused for what its credential says, or for lack of a seat of its own; the seat at the door is to be left. */
+export interface TurnedAway {
+  readonly kind: "turned_away";
+  readonly closing: ClosingName;
+  readonly seat: Seat;
+  readonly limit: LimitName | null;
+}
+
+export type Entrance =
+  | Refused
+  | TurnedAway
+  | { readonly kind: "let_in"; readonly scope: Scope; readonly seat: Seat };
+
 /** What a client that was turned away for lack of room should wait. */
-const RETRY_MS = 5_000;
+export const RETRY_MS = 5_000;
 
 export class Door {
   readonly #options: DoorOptions;
@@ -56,64 +81,84 @@ export class Door {
     this.#isShut = true;
   }
 
+  /** The verdict on a handshake that asks for a WebSocket. */
   async admit(handshake: Handshake): Promise<Admission> {
-    if (this.#isShut) return respond("going_away");
-    const { accept, allowedOrigins, handshakes, ledger, proxies, seats } = this.#options;
+    const protocol = selectSubprotocol(handshake.headers);
+    const entrance = await this.judge(handshake, this.#options.accept);
+    if (entrance.kind === "refused") return this.#respond(entrance);
+    if (entrance.kind === "turned_away") return this.#turnAway(entrance, protocol);
+    const { scope, seat } = entrance;
+    return {
+      kind: "upgrade",
+      protocol,
+      opened: (socket) => this.enter(socket, { scope, seat }),
+      abandoned: () => seat.leave(),
+    };
+  }
+
+  /** Whether a client that asks to be sent a feed may come in, with a credential in one of the places. */
+  async judge(handshake: Handshake, accept: ReadonlySet<CredentialPlace>): Promise<Entrance> {
+    return await inSpan({ name: "handshake" }, async (span) => {
+      const entrance = await this.#judge(handshake, accept);
+      const outcome = entrance.kind === "let_in" ? "admitted" : entrance.closing;
+      const { metrics = NO_METRICS } = this.#options;
+      metrics.handshake(outcome);
+      span.setAttribute("pulsewire.outcome", outcome);
+      return entrance;
+    });
+  }
+
+  async #judge(handshake: Handshake, accept: ReadonlySet<CredentialPlace>): Promise<Entrance> {
+    if (this.#isShut) return refused("going_away");
+    const { allowedOrigins, handshakes, ledger, proxies, seats } = this.#options;
     const origin = handshake.headers.get("origin");
     if (origin !== null && allowedOrigins !== null && !allowedOrigins.has(origin)) {
-      return respond("origin_not_allowed");
+      return refused("origin_not_allowed");
     }
     const address = addressKey(proxies.clientOf(handshake.address, handshake.headers));
     const waitMs = handshakes.take(address);
     if (waitMs > 0) {
       ledger.crossed("handshakes_per_second");
-      return this.#tooMany("handshakes_per_second", { status: 429, waitMs });
+      return refused("too_many_requests", { limit: "handshakes_per_second", waitMs });
     }
     const credential = findCredential(handshake, { accept });
     if (credential.kind === "ambiguous" || credential.kind === "subprotocol_missing") {
-      return respond("ambiguous_credential");
+      return refused("ambiguous_credential");
     }
     const seat = seats.take(address);
     if (typeof seat === "string") {
-      return this.#tooMany(seat, {
-        status: seat === "connections" ? 503 : 429,
-        waitMs: RETRY_MS,
-      });
+      const closing = seat === "connections" ? "going_away" : "too_many_requests";
+      return refused(closing, { limit: seat, waitMs: RETRY_MS });
     }
     try {
-      return await this.#judge({ handshake, credential, seat, address });
+      return await this.#seatedJudgement({ credential, seat, address });
     } catch (error) {
       seat.leave();
       throw error;
     }
   }
 
-  async #judge({ handshake, credential, seat, address }: Judged): Promise<Admission> {
-    const protocol = selectSubprotocol(handshake.headers);
+  async #seatedJudgement({ credential, seat, address }: Judged): Promise<Entrance> {
     const verdict = await this.#verify(credential);
     if (this.#isShut) {
       seat.leave();
-      return respond("going_away");
+      return refused("going_away");
     }
     if (typeof verdict === "string") {
       this.#options.log.info("handshake_refused", { reason: verdict, address });
-      return this.#turnAway(verdict, { seat, protocol });
+      return { kind: "turned_away", closing: verdict, seat, limit: null };
     }
     const full = seat.claim(verdict);
     if (full !== null) {
       const { tenantId } = verdict;
       this.#options.log.info("handshake_refused", { reason: full, address, tenant: tenantId });
-      return this.#turnAway("too_many_connections", { seat, protocol, limit: full });
+      return { kind: "turned_away", closing: "too_many_connections", seat, limit: full };
     }
-    return {
-      kind: "upgrade",
-      protocol,
-      opened: (socket) => this.#enter(socket, { scope: verdict, seat }),
-      abandoned: () => seat.leave(),
-    };
+    return { kind: "let_in", scope: verdict, seat };
   }
 
-  #enter(socket: Socket, { scope, seat }: { scope: Scope; seat: Seat }): SocketEvents {
+  /** Takes in the open socket of a client that was let in. */
+  enter(socket: Socket, { scope, seat }: { scope: Scope; seat: Seat }): SocketEvents {
     // Nobody would close a socket that opens after those of the drain were closed.
     if (this.#isShut) return closeAtOnce(socket, { closing: "draining", gone: () => seat.leave() });
     const events = this.#openOr(() => seat.leave(), () => this.#options.enter(socket, scope));
@@ -151,19 +196,16 @@ export class Door {
   }
 
   /** A browser can't read a status of a failed upgrade, so the refused are upgraded and closed, while they are few. */
-  #turnAway(
-    closing: ClosingName,
-    { seat, protocol, limit }: { seat: Seat; protocol: string | null; limit?: LimitName },
-  ): Admission {
+  #turnAway({ closing, seat, limit }: TurnedAway, protocol: string | null): Admission {
     const { ledger } = this.#options;
     const isTransient = closing === "keys_unavailable";
     const isFull = !isTransient && this.#refusedSockets >= ledger.values.refused_sockets;
     if (isFull) ledger.crossed("refused_sockets");
     if (isFull || isTransient) {
       seat.leave();
-      return limit === undefined
+      return limit === null
         ? respond(closing)
-        : this.#tooMany(limit, { status: 429, waitMs: RETRY_MS });
+        : this.#respond({ kind: "refused", closing, limit, waitMs: RETRY_MS });
     }
     this.#refusedSockets++;
     let isGone = false;
@@ -178,25 +220,23 @@ export class Door {
       protocol,
       opened: (socket) =>
         this.#openOr(gone, () => {
-          if (limit !== undefined) socket.send([frameOf(limitError(limit, ledger))]);
+          if (limit !== null) socket.send([frameOf(limitError(limit, ledger))]);
           return closeAtOnce(socket, { closing, gone });
         }),
       abandoned: gone,
     };
   }
 
-  #tooMany(
-    limit: LimitName,
-    { status, waitMs }: { status: 429 | 503; waitMs: number },
-  ): Admission {
+  #respond({ closing, limit, waitMs }: Refused): Admission {
+    if (limit === null) return respond(closing);
     const sentence = limitSentence(limit, this.#options.ledger.values);
-    const headers = { "retry-after": String(Math.ceil(waitMs / 1_000)) };
+    const { status } = CLOSINGS[closing];
+    const headers = { "retry-after": String(Math.ceil((waitMs ?? RETRY_MS) / 1_000)) };
     return { kind: "respond", response: new Response(`${sentence}\n`, { status, headers }) };
   }
 }
 
 interface Judged {
-  readonly handshake: Handshake;
   readonly credential: Exclude<
     ReturnType<typeof findCredential>,
     { kind: "ambiguous" | "subprotocol_missing" }
@@ -224,6 +264,16 @@ function closeAtOnce(
   const { closeCode, sentence } = CLOSINGS[closing];
   socket.close(closeCode ?? 1011, sentence);
   return { text() {}, binary() {}, closed: gone };
+}
+
+function refused(
+  closing: ClosingName,
+  { limit, waitMs }: { readonly limit: LimitName | null; readonly waitMs: number | null } = {
+    limit: null,
+    waitMs: null,
+  },
+): Refused {
+  return { kind: "refused", closing, limit, waitMs };
 }
 
 function respond(closing: ClosingName): Admission {

@@ -5,7 +5,7 @@ import { type Context, Hono } from "hono";
 import type { Scope } from "../auth/scope.ts";
 import type { Clock } from "../clock.ts";
 import { type LimitLedger, limitSentence } from "../limits/limits.ts";
-import { DeviceId } from "../protocol/client_messages.ts";
+import { DeviceId } from "../protocol/message_fields.ts";
 import { instantOfNanos } from "../protocol/nano_instant.ts";
 import {
   type ParameterError,
@@ -17,6 +17,7 @@ import {
 } from "../protocol/read_requests.ts";
 import { type BearerOptions, bearerScope, type Bindings } from "./bearer_scope.ts";
 import { problem } from "./problem.ts";
+import { refuseOthers } from "./refuse_others.ts";
 import type { RestAnswer, RestReads, RestSamples } from "./rest_reads.ts";
 
 export interface RestOptions extends BearerOptions {
@@ -39,7 +40,6 @@ interface Asker {
 type Handler = (context: RestContext, asker: Asker) => Promise<Response>;
 
 const NO_STORE = { "cache-control": "no-store" };
-const READ_METHODS = "GET, HEAD, OPTIONS";
 
 /** What is told where a source gives no answer, beside the code. */
 const REFUSALS = {
@@ -196,14 +196,4 @@ function refused(
 ): Response {
   const { code, detail } = REFUSALS[refusal];
   return problem(context, code, { detail, retryAfterSeconds: Math.ceil(retryAfterMs / 1_000) });
-}
-
-/** A path that exists says what it is for to those who try something else. */
-function refuseOthers(app: Hono<{ Bindings: Bindings }>, path: string): void {
-  app.options(path, (context) => context.body(null, 204, { allow: READ_METHODS, ...NO_STORE }));
-  app.all(path, (context) => {
-    const response = problem(context, "method_not_allowed");
-    response.headers.set("allow", READ_METHODS);
-    return response;
-  });
 }

@@ -6,18 +6,29 @@ import { AuthError } from "../auth/auth_error.ts";
 import { findCredential } from "../auth/credential.ts";
 import type { Tickets } from "../auth/tickets.ts";
 import type { Verifier } from "../auth/verifier.ts";
-import { PAGE_HEADERS, pageFile } from "../dashboard/page_file.ts";
+import {
+  PAGE_CONFIG_PATH,
+  pageConfig,
+  pageFile,
+  pageHeaders,
+  type PageOptions,
+} from "../dashboard/page_file.ts";
 import type { Log } from "../observe/log.ts";
 import { type LimitLedger, limitSentence } from "../limits/limits.ts";
 import type { KeyedBuckets } from "../limits/token_bucket.ts";
+import type { EngineOptions } from "../sockets/socket.ts";
+import type { Bindings } from "./bearer_scope.ts";
 import { addressKey, type TrustedProxies } from "./client_address.ts";
+import { eventRoutes, type EventsOptions } from "./events.ts";
+import { METRICS_PATH, metricsAnswer, type MetricsText } from "./metrics_page.ts";
 import { problem } from "./problem.ts";
 import type { Readiness } from "./readiness.ts";
 import { type RestOptions, restRoutes } from "./rest.ts";
+import { type StreamStatusOptions, streamStatusRoutes } from "./stream_status.ts";
 
 export const SOCKET_PATH = "/api/v2/ws";
 
-export interface RoutesOptions extends RestOptions {
+export interface RoutesOptions extends RestOptions, EventsOptions, StreamStatusOptions {
   readonly readiness: Readiness;
   readonly verifier: Verifier;
   readonly tickets: Tickets;
@@ -30,24 +41,22 @@ export interface RoutesOptions extends RestOptions {
   readonly handshakes: KeyedBuckets;
   /** A ticket is good here only, so none is given out by a process that goes. */
   readonly isDraining: () => boolean;
+  readonly page: PageOptions;
+  /** Null where the numbers have a port of their own. */
+  readonly metricsText: MetricsText | null;
   readonly log: Log;
 }
 
-/** What an engine tells of the peer beside the request. */
-interface Bindings {
-  readonly address: string;
-}
-
-export type FetchHandler = (request: Request, address: string) => Response | Promise<Response>;
+export type FetchHandler = EngineOptions["fetch"];
 
 /** The handler that every engine serves beside the sockets. */
 export function routes(options: RoutesOptions): FetchHandler {
   const app = new Hono<{ Bindings: Bindings }>();
-  const { allowedOrigins, readiness, log } = options;
+  const { allowedOrigins, readiness, metricsText, log } = options;
   if (allowedOrigins !== null) {
     app.use(cors({
       origin: (origin) => allowedOrigins.has(origin) ? origin : null,
-      allowHeaders: ["Authorization", "Content-Type"],
+      allowHeaders: ["Authorization", "Content-Type", "Last-Event-ID"],
       allowMethods: ["GET", "POST"],
       exposeHeaders: ["Retry-After", "WWW-Authenticate"],
       maxAge: 600,
@@ -59,6 +68,7 @@ export function routes(options: RoutesOptions): FetchHandler {
     const status = report.status === "ready" ? 200 : 503;
     return context.json(report, status, { "cache-control": "no-store" });
   });
+  if (metricsText !== null) app.get(METRICS_PATH, () => metricsAnswer(metricsText));
   app.get(
     SOCKET_PATH,
     (context) =>
@@ -92,11 +102,22 @@ export function routes(options: RoutesOptions): FetchHandler {
       return problem(context, error.code);
     }
   });
+  app.route("/api/v2", eventRoutes(options));
   app.route("/api/v2", restRoutes(options));
+  app.route("/api/v2", streamStatusRoutes(options));
+  app.get(
+    PAGE_CONFIG_PATH,
+    (context) =>
+      context.json(pageConfig(options.page), 200, {
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+      }),
+  );
+  const headers = pageHeaders(options.page);
   app.get("*", async (context, next) => {
     const file = await pageFile(context.req.path);
     return file === null ? await next() : context.body(file.text, 200, {
-      ...PAGE_HEADERS,
+      ...headers,
       "content-type": file.contentType,
     });
   });
@@ -105,5 +126,5 @@ export function routes(options: RoutesOptions): FetchHandler {
     return problem(context, "internal");
   });
   app.notFound((context) => context.text("Not found\n", 404));
-  return (request, address) => app.fetch(request, { address });
+  return (request, peer) => app.fetch(request, peer);
 }

@@ -57,7 +57,10 @@ async function answer(
   if (!URL.canParse(request.url)) return new Response("Bad request\n", { status: 400 });
   const url = new URL(request.url);
   const isUpgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-  if (url.pathname !== options.path || !isUpgrade) return await options.fetch(request, address);
+  if (url.pathname !== options.path || !isUpgrade) {
+    // The runtime has nothing that ends a connection; an answer that has ended frees it once its peer reads on or leaves.
+    return await options.fetch(request, { address, terminate: () => {} });
+  }
   const fault = upgradeFault(request);
   if (fault !== null) return fault;
   const admission = await options.admit({ url, headers: new Headers(request.headers), address });

@@ -4,8 +4,13 @@ import type { Frame } from "../protocol/frame.ts";
 export interface Socket {
   /** Bytes handed over and not yet taken by the kernel. */
   readonly bufferedBytes: number;
-  /** Sends the frames in order, in as few writes as the engine can; does nothing once closing. */
-  send(frames: readonly Frame[]): void;
+  /** Whether its client can come back with the `resumeFrom` that it was sent last; a WebSocket's client knows its own cursors. */
+  readonly isResumable?: boolean;
+  /**
+   * Sends the frames in order, in as few writes as the engine can; does nothing once closing. Where the socket is
+   * resumable, `resumeFrom` is the instant (nine digits) from which nothing is missing when it is read again.
+   */
+  send(frames: readonly Frame[], resumeFrom?: string | null): void;
   /** Starts the closing handshake; later calls do nothing. The reason is at most 123 bytes of UTF-8. */
   close(code: number, reason: string): void;
   /** Ends the connection without a handshake, as far as the engine can. */
@@ -29,6 +34,13 @@ export interface Handshake {
   readonly headers: Headers;
   /** The peer's address as the engine sees it. */
   readonly address: string;
+}
+
+/** Who sent a request, as the engine sees it. */
+export interface Peer {
+  readonly address: string;
+  /** Ends its connection with whatever of an answer is still under way, as far as the engine can. */
+  terminate(): void;
 }
 
 /** The door's verdict on a handshake. */
@@ -61,7 +73,7 @@ export interface EngineOptions {
   readonly port: number;
   /** The path whose upgrade requests go to `admit`; everything else goes to `fetch`. */
   readonly path: string;
-  readonly fetch: (request: Request, address: string) => Response | Promise<Response>;
+  readonly fetch: (request: Request, peer: Peer) => Response | Promise<Response>;
   readonly admit: (handshake: Handshake) => Promise<Admission>;
   readonly limits: EngineLimits;
   /** PEM of the certificate chain and its key; null to serve plain HTTP. */

@@ -10,6 +10,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { Heartbeat } from "./heartbeat.ts";
 import { ListenerWatch } from "./listener_watch.ts";
 import type { Admission, Engine, EngineOptions, Handshake } from "./socket.ts";
+import { QuietRequest } from "./quiet_request.ts";
 import { upgradeFault } from "./upgrade_fault.ts";
 import { openWsSocket } from "./ws_socket.ts";
 
@@ -97,7 +98,11 @@ function createHttpServer(
   { limits, tls, path, fetch, failed, crossed }: EngineOptions,
 ): Server {
   const listener = getRequestListener(
-    (request, { incoming }) => fetch(request, incoming.socket.remoteAddress ?? ""),
+    (request, { incoming: { socket } }) =>
+      fetch(request, {
+        address: socket.remoteAddress ?? "",
+        terminate: () => void socket.destroy(),
+      }),
     {
       overrideGlobalObjects: false,
       errorHandler: (error) => {
@@ -111,6 +116,7 @@ function createHttpServer(
     },
   );
   const settings = {
+    IncomingMessage: QuietRequest,
     headersTimeout: limits.headerTimeoutMs,
     requestTimeout: limits.headerTimeoutMs * 2,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
@@ -124,6 +130,8 @@ function createHttpServer(
     key: tls.key,
     handshakeTimeout: limits.headerTimeoutMs,
   }, listener);
+  server.prependListener("request", QuietRequest.announce);
+  server.prependListener("upgrade", QuietRequest.announce);
   server.maxConnections = limits.maxSockets;
   server.on("clientError", (error: Error & { code?: string }, stream: Duplex) => {
     const isTimeout = error.code === "ERR_HTTP_REQUEST_TIMEOUT";

@@ -10,7 +10,7 @@ const ROUTES: ReadonlyArray<readonly [path: string, init: RequestInit, status: n
   ["/livez", {}, 200],
   ["/readyz", {}, 200],
   ["/", {}, 200],
-  ["/page.css", {}, 200],
+  ["/dashboard.css", {}, 200],
   ["/api/v2/ws", {}, 426],
   ["/nothing", {}, 404],
   ["/api/v2/ws-ticket", { method: "POST" }, 401],

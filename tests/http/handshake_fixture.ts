@@ -31,7 +31,7 @@ export async function startHandshakes(
     async refusal(token) {
       await using client = await TestClient.connect(service.socketUrl(note(token)));
       const timeout = Promise.withResolvers<never>();
-      const timer = setTimeout(() => timeout.reject(new Error("The socket stayed open")), 3_000);
+      const timer = setTimeout(() => timeout.reject(new Error("The socket stayed open")), 30_000);
       try {
         return await Promise.race([client.closed, timeout.promise]);
       } finally {

@@ -134,7 +134,7 @@ for (const WS_ENGINE of ["ws", "deno"]) {
       sources,
     }]);
     issuer.comeBack();
-    await until(async () => (await ask())[0] === 200, { withinMs: 8_000 });
+    await until(async () => (await ask())[0] === 200);
     await issuer.goDown();
     assert.deepEqual(await ask(), [200, { status: "ready", draining: false, keys: "ok", sources }]);
     await service.app.drain(0);

@@ -129,6 +129,7 @@ Deno.test("A range includes its start and excludes its end, so that pages neithe
 Deno.test("Every parameter that can't be taken is named, with what was expected, and reads nothing", async () => {
   await using rest = await startRest({ MAX_HISTORY_SAMPLES: "500", MAX_HISTORY_SECONDS: "3600" });
   const telemetry = "/devices/dev-1/telemetry";
+  const recent = ago(10);
   const whole = (name: string, max: number) => `${name} must be a whole number from 1 to ${max}`;
   const refusals: [path: string, parameter: string, detail: string | RegExp][] = [
     ["/devices?limit=0", "limit", whole("limit", 10_000)],
@@ -156,7 +157,7 @@ Deno.test("Every parameter that can't be taken is named, with what was expected,
     [`${telemetry}?end=2026-02-30T00:00:00Z`, "end", /^end must be an instant of RFC 3339/],
     [`${telemetry}?start=${ago(3_700)}`, "start", "start must not be more than 3600 seconds ago"],
     [`${telemetry}?end=${ago(3_700)}`, "end", "end must not be more than 3600 seconds ago"],
-    [`${telemetry}?start=${ago(10)}&end=${ago(10)}`, "end", "end must be later than start"],
+    [`${telemetry}?start=${recent}&end=${recent}`, "end", "end must be later than start"],
     [`${telemetry}?start=${ago(-600)}`, "start", "start must not be in the future"],
   ];
   for (const [path, parameter, detail] of refusals) {
@@ -244,7 +245,7 @@ Deno.test("Two tenants with the same device ids are each answered with their own
   const tenants = ["north", "south"];
   for (const [v, tenant] of tenants.entries()) {
     put(rest.sources, tenant, "dev-1", 5, v);
-    put(rest.sources, tenant, `only-${tenant}`, 6, v);
+    put(rest.sources, tenant, `only-${tenant}`, 60, v);
     rest.sources.setAlerts(tenant, [alertOf(v, { tenant_id: tenant })]);
   }
   for (const [v, tenant] of tenants.entries()) {
@@ -357,9 +358,12 @@ Deno.test("A tenant that asks too often is told when to come back, and no other 
     "/devices/dev-1/telemetry",
     "/devices/dev-1/telemetry/latest",
   ];
-  const answers = [];
-  for (const path of paths) answers.push(await rest.get(path));
-  assert.deepEqual(answers.map(({ status }) => status).slice(0, 2), [200, 200]);
+  const answers: Answer[] = [];
+  // On a machine on which they take long, some places come back meanwhile.
+  while (answers.at(-1)?.status !== 429 && answers.length < 100) {
+    answers.push(await rest.get(paths[answers.length % paths.length] ?? ""));
+  }
+  assert.ok(answers.length > 2, "two are a burst");
   const refused = answers.at(-1);
   assert.ok(refused !== undefined);
   assertProblem(refused, 429, "too_many_requests");
@@ -373,12 +377,12 @@ Deno.test("A tenant that asks too often is told when to come back, and no other 
 Deno.test("A stranger who tries tokens is counted by address before any is verified", async () => {
   await using rest = await startRest({ MAX_HANDSHAKES_PER_SECOND: "1" });
   const headers = { authorization: "Bearer a.b.c" };
-  const statuses = [];
-  for (let n = 0; n < 12; n++) {
+  const statuses: number[] = [];
+  while (statuses.at(-1) !== 429 && statuses.length < 100) {
     statuses.push((await ask(rest.service, "/alerts", { headers })).status);
   }
-  assert.deepEqual(statuses.slice(0, 10), Array(10).fill(401));
-  assert.equal(statuses.at(-1), 429);
+  assert.ok(statuses.length > 10, "ten are a burst");
+  assert.deepEqual(statuses, [...Array(statuses.length - 1).fill(401), 429]);
 });
 
 Deno.test("HEAD answers as GET without a body, OPTIONS says what may be done, all else is 405", async () => {

@@ -138,6 +138,15 @@ export class RawPeer implements Disposable {
     return { opcode: first & 15, payload };
   }
 
+  /** Reads on until what has come since the last call ends with `end`, or the connection does; returns it. */
+  async readText(end: string): Promise<string> {
+    const text = () => new TextDecoder().decode(this.#waiting);
+    while (!text().endsWith(end)) if (!(await this.#has(this.#waiting.length + 1))) break;
+    const read = text();
+    this.#waiting = new Uint8Array();
+    return read;
+  }
+
   /** Reads and forgets until `bytes` have come or the connection ends; fast, for peers that catch up. */
   async drain(isDone: () => boolean): Promise<void> {
     const chunk = new Uint8Array(1 << 20);
