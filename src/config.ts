@@ -18,6 +18,7 @@ export class ConfigError extends Error {
 /** Settings whose value may stand in a file named by `<NAME>_FILE`, as orchestrators mount secrets. */
 const SECRETS = [
   "DATABASE_URL",
+  "DATABASE_LISTEN_URL",
   "DATABASE_CA",
   "INFLUXDB_TOKEN",
   "INFLUXDB_PASSWORD",
@@ -44,22 +45,25 @@ const url = (...protocols: readonly string[]) =>
     `must be an address that begins with ${protocols.map((name) => `${name}://`).join(" or ")}`,
   );
 
-function number(
-  { fallback, min, max, unit, integer = false }: {
-    fallback: number;
-    min: number;
-    max: number;
-    unit: string;
-    integer?: boolean;
-  },
-) {
+interface Bounds {
+  readonly min: number;
+  readonly max: number;
+  readonly unit: string;
+  readonly integer?: boolean;
+}
+
+function number({ fallback, ...bounds }: Bounds & { readonly fallback: number }) {
+  return bounded(bounds).default(fallback);
+}
+
+function bounded({ min, max, unit, integer = false }: Bounds) {
   const sentence = `must be ${
     integer ? "a whole number" : "a number"
   } of ${unit} from ${min} to ${max}`;
   return z.string().regex(/^\d+(\.\d+)?$/, sentence).transform(Number).refine(
     (value) => value >= min && value <= max && (!integer || Number.isInteger(value)),
     sentence,
-  ).default(fallback);
+  );
 }
 
 /** An address, or a network in CIDR form. */
@@ -101,6 +105,7 @@ const limitSettings = Object.fromEntries(
 
 const Settings = z.object({
   DATABASE_URL: url("postgres", "postgresql"),
+  DATABASE_LISTEN_URL: url("postgres", "postgresql").optional(),
   DATABASE_ROLE: z.string().regex(IDENTIFIER, "must be a role's name or empty").or(z.literal(""))
     .default("pulse_app"),
   DATABASE_PREPARE: flag(true),
@@ -108,12 +113,16 @@ const Settings = z.object({
   TENANT_SETTING: z.string().regex(/^[a-z_]\w*(\.[a-z_]\w*)+$/i, "must be a dotted name")
     .default("app.tenant_id"),
   ALERT_TABLE: table("fleet_alert"),
+  ALERT_NOTIFY_CHANNEL: z.string().regex(IDENTIFIER, "must be a channel's name or empty")
+    .default(""),
   TELEMETRY_TABLE: table("telemetry"),
   TELEMETRY_SOURCE: z.enum(["influxdb", "postgres"], "must be influxdb or postgres")
     .default("influxdb"),
   TELEMETRY_LOOKBACK: duration("6h", { maxMs: 366 * UNIT_MS.d }),
   TELEMETRY_METADATA_KEYS: list("time,device_id,site_id,seq"),
   FUTURE_SECONDS: number({ fallback: 60, min: 0, max: 86_400, unit: "seconds" }),
+  LATE_SECONDS: number({ fallback: 10, min: 0, max: 3_600, unit: "seconds" }),
+  STALE_SECONDS: number({ fallback: 300, min: 1, max: 86_400, unit: "seconds" }),
   INFLUXDB_URL: url("http", "https").optional(),
   INFLUXDB_TOKEN: z.string().optional(),
   INFLUXDB_USERNAME: z.string().optional(),
@@ -136,6 +145,8 @@ const Settings = z.object({
   ).optional(),
   JWKS_URL: url("http", "https").optional(),
   OIDC_ISSUER: url("http", "https").optional(),
+  OIDC_CLIENT_ID: z.string().optional(),
+  OIDC_SCOPE: z.string().min(1).default("openid"),
   JWT_ISSUER: z.string().optional(),
   JWT_AUDIENCE: z.string().optional(),
   JWT_TENANT_CLAIM: z.string().min(1).default("tenant_id"),
@@ -163,6 +174,9 @@ const Settings = z.object({
   TLS_CERT: pem,
   TLS_KEY: pem,
   ...limitSettings,
+  METRICS_PORT: bounded({ min: 0, max: 65_535, unit: "a port", integer: true }).optional(),
+  METRICS_HOST: z.string().min(1).optional(),
+  METRICS_TENANT_LABEL: flag(false),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
 });
 
@@ -177,8 +191,17 @@ function problemsBetween(
   const keys = (["JWT_SECRET", "JWKS_URL", "OIDC_ISSUER"] as const).filter(has);
   if (keys.length === 0) problems.push("JWT_SECRET, JWKS_URL or OIDC_ISSUER is missing");
   if (keys.length > 1) problems.push(`${keys.join(" and ")} exclude each other`);
+  if (has("OIDC_CLIENT_ID") && !has("OIDC_ISSUER")) {
+    problems.push("OIDC_ISSUER is missing, OIDC_CLIENT_ID needs it");
+  }
   if (has("TLS_CERT") !== has("TLS_KEY")) {
     problems.push("TLS_CERT_FILE and TLS_KEY_FILE must be set together");
+  }
+  if (values.METRICS_TENANT_LABEL === "true" && !has("METRICS_PORT")) {
+    problems.push("METRICS_PORT is missing, METRICS_TENANT_LABEL needs it");
+  }
+  if (has("METRICS_HOST") && !has("METRICS_PORT")) {
+    problems.push("METRICS_PORT is missing, METRICS_HOST needs it");
   }
   if (values.TELEMETRY_SOURCE === "postgres") return problems;
   if (!has("INFLUXDB_URL")) problems.push("INFLUXDB_URL is missing");
@@ -203,10 +226,14 @@ export function limitsOf(config: Config): LimitValues {
   return Object.fromEntries(values) as LimitValues;
 }
 
+/** What the terminal client shows; the service itself never reads it. */
+const CLIENT_TOKEN = "PULSEWIRE_TOKEN";
+
 /** The name of every setting that is read, files of secrets included. */
 export const SETTING_NAMES: readonly string[] = [
   ...Object.keys(Settings.shape),
   ...SECRETS.map((name) => `${name}_FILE`),
+  CLIENT_TOKEN,
 ];
 
 export interface Environment {
@@ -257,4 +284,9 @@ export function readConfig(environment: Environment = processEnvironment): Confi
   problems.push(...problemsBetween(values, unreadable));
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
   return Object.freeze(parsed.data);
+}
+
+/** The token of the terminal client; null where there is none. */
+export function readClientToken(environment: Environment = processEnvironment): string | null {
+  return environment.get(CLIENT_TOKEN)?.trim() || null;
 }

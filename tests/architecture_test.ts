@@ -12,6 +12,8 @@ const COMPOSITION = [
   "src/app.ts",
   "src/serve.ts",
   "src/leave_on_signal.ts",
+  "src/verifier_from_config.ts",
+  "src/cli/serve_command.ts",
   "src/demo/",
 ];
 
@@ -26,7 +28,12 @@ const COMMON = [
 
 /** What each room may import beside itself and the common ground. `type` is for types only. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  "src/http/": ["src/auth/", "src/limits/", "type src/sockets/socket.ts", "src/dashboard/"],
+  "src/http/": [
+    "src/auth/",
+    "src/limits/",
+    "type src/sockets/socket.ts",
+    "src/dashboard/page_file.ts",
+  ],
   "src/auth/": [],
   "src/limits/": ["type src/auth/scope.ts"],
   "src/sockets/": [],
@@ -39,19 +46,39 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "type src/sockets/socket.ts",
     "type src/feed/seam.ts",
     "type src/feed/feed_registry.ts",
+    // Tells a source that can't be read now from a fault of ours.
+    "src/feed/history_error.ts",
   ],
   "src/feed/": [
     "type src/sources/telemetry_source.ts",
     "type src/sources/alert_source.ts",
+    "type src/sources/side_reads.ts",
+    "type src/sources/source_guard.ts",
     "src/sources/source_error.ts",
   ],
   "src/sources/open_sources.ts": ["src/sources/", "type src/config.ts"],
   "src/sources/": [],
+  // Its commands stand beside the service: they use sources, tokens and the client, and know nothing of feeds and sockets.
+  "src/cli/": [
+    "src/config.ts",
+    "src/verifier_from_config.ts",
+    "src/auth/auth_error.ts",
+    "src/auth/development_token.ts",
+    "src/sources/",
+    "src/client/pulsewire_client.ts",
+    "src/sockets/listen_error.ts",
+  ],
+  // It is shipped to browsers: it shares the words of the wire, and nothing that would come along.
+  "src/client/": ["type src/protocol/", "type src/clock.ts"],
+  // It is shipped to browsers, and what it knows of the feed it knows from the client.
+  "src/dashboard/page/": ["src/client/", "type src/protocol/"],
   "src/dashboard/": [],
 };
 
 /** The common ground knows no room. */
 const COMMON_MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  // Documents and tests are made with it, and nothing that runs: it may name every limit.
+  "src/protocol/server_schemas.ts": ["src/protocol/", "src/errors.ts", "src/limits/limits.ts"],
   // An error names the limit that was crossed; what it is and who counts it stays outside.
   "src/protocol/": ["src/errors.ts", "type src/limits/limits.ts"],
   "src/observe/": [],
@@ -66,12 +93,18 @@ const COMMON_MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   jose: ["src/auth/", "src/demo/demo_token.ts"],
   hono: ["src/http/"],
+  "eventsource-encoder": ["src/http/"],
   ws: ["src/sockets/"],
   "@hono/node-server": ["src/sockets/"],
   zod: ["src/config.ts", "src/protocol/"],
   postgres: ["src/sources/postgres/"],
   "@influxdata/influxdb-client": ["src/sources/influx/"],
   "@logtape/logtape": ["src/observe/"],
+  "prom-client": ["src/observe/"],
+  "@opentelemetry/api": ["src/observe/"],
+  preact: ["src/dashboard/page/"],
+  "@preact/signals": ["src/dashboard/page/"],
+  uplot: ["src/dashboard/page/"],
 };
 
 function isIn(path: string, places: readonly string[]): boolean {
@@ -84,6 +117,7 @@ function breach({ from, to, isBare, isTypeOnly }: Import): string | null {
   const isDemo = from.startsWith("src/demo/");
   if (isBare) {
     const home = PACKAGES[to.startsWith("@") ? to : to.split("/")[0] ?? to];
+    if (from.startsWith("src/client/")) return said;
     if (to.startsWith("node:") || (isDemo && home === undefined)) return null;
     return home !== undefined && isIn(from, home) ? null : said;
   }
@@ -93,7 +127,8 @@ function breach({ from, to, isBare, isTypeOnly }: Import): string | null {
   const [place, allowed] = common ??
     Object.entries(MAY_IMPORT).find(([room]) => isIn(from, [room])) ?? [];
   if (place === undefined || allowed === undefined) return `${from} is in no room`;
-  const mayImport = [place, ...allowed, ...(common === undefined ? COMMON : [])];
+  const isShipped = place === "src/client/" || place === "src/dashboard/page/";
+  const mayImport = [place, ...allowed, ...(common === undefined && !isShipped ? COMMON : [])];
   const asValue = mayImport.filter((path) => !path.startsWith("type "));
   const asType = mayImport.map((path) => path.replace(/^type /, ""));
   return isIn(to, isTypeOnly ? asType : asValue) ? null : said;
@@ -139,6 +174,21 @@ Deno.test("The rule names what it exists to keep apart", () => {
     ["src/demo/x.ts", 'import { SignJWT } from "jose";'],
     ["src/feed/x.ts", 'import postgres from "postgres";'],
     ["src/feed/x.ts", 'import { PGlite } from "@electric-sql/pglite";'],
+    ["src/cli/x.ts", 'import { SignJWT } from "jose";'],
+    ["src/cli/x.ts", 'import postgres from "postgres";'],
+    ["src/cli/x.ts", 'import { createApp } from "../app.ts";'],
+    ["src/cli/x.ts", 'import { TenantFeed } from "../feed/tenant_feed.ts";'],
+    ["src/cli/x.ts", 'import { Backoff } from "../client/backoff.ts";'],
+    ["src/client/x.ts", 'import { FEATURES } from "../protocol/client_messages.ts";'],
+    ["src/client/x.ts", 'import { systemClock } from "../clock.ts";'],
+    ["src/client/x.ts", 'import type { Retry } from "../errors.ts";'],
+    ["src/client/x.ts", 'import { WebSocket } from "ws";'],
+    ["src/client/x.ts", 'import process from "node:process";'],
+    ["src/connections/x.ts", 'import { Backoff } from "../client/backoff.ts";'],
+    ["src/dashboard/page/x.ts", 'import { FEATURES } from "../../protocol/client_messages.ts";'],
+    ["src/dashboard/page/x.ts", 'import { pageFile } from "../page_file.ts";'],
+    ["src/http/x.ts", 'import { Dashboard } from "../dashboard/page/dashboard.ts";'],
+    ["src/client/x.ts", 'import { signal } from "@preact/signals";'],
     ["src/attic/x.ts", 'import { delay } from "../clock.ts";'],
   ];
   for (const [path, text] of forbidden) {
@@ -163,7 +213,7 @@ Deno.test("Only the settings read the environment", () => {
 Deno.test("No file of src has a name that says nothing, and each begins by saying what it is for", () => {
   for (const [path, text] of sources) {
     assert.doesNotMatch(path, /(^|\/)(index|mod|utils?|helpers?|types?|common|misc)\.ts$/);
-    assert.match(path, /\/[a-z0-9_]+(\.d)?\.ts$/);
+    assert.match(path, /\/[a-z0-9_]+(\.d)?\.tsx?$/);
     assert.match(text, /^\/\/ [A-Z`].{20,}/, `${path} does not begin with a comment`);
     assert.doesNotMatch(text, /^export default /m, `${path} has a default export`);
   }

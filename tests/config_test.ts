@@ -48,11 +48,14 @@ Deno.test("Every setting but the addresses and the key has a default", () => {
     DATABASE_PREPARE: true,
     TENANT_SETTING: "app.tenant_id",
     ALERT_TABLE: "fleet_alert",
+    ALERT_NOTIFY_CHANNEL: "",
     TELEMETRY_TABLE: "telemetry",
     TELEMETRY_SOURCE: "influxdb",
     TELEMETRY_LOOKBACK: 6 * 3_600_000,
     TELEMETRY_METADATA_KEYS: ["time", "device_id", "site_id", "seq"],
     FUTURE_SECONDS: 60,
+    LATE_SECONDS: 10,
+    STALE_SECONDS: 300,
     INFLUXDB_URL: "http://influx:8086",
     INFLUXDB_ORG: "",
     INFLUXDB_BUCKET: "telemetry_{tenant}",
@@ -60,6 +63,7 @@ Deno.test("Every setting but the addresses and the key has a default", () => {
     INFLUXDB_DEVICE_TAG: "device_id",
     INFLUXDB_QUERY: "influxql",
     JWT_SECRET: SECRET,
+    OIDC_SCOPE: "openid",
     JWT_TENANT_CLAIM: "tenant_id",
     JWT_ROLE_CLAIM: "role",
     JWT_CLOCK_TOLERANCE_SECONDS: 5,
@@ -91,6 +95,9 @@ Deno.test("Every setting but the addresses and the key has a default", () => {
     MAX_REQUESTS_PER_SECOND: 50,
     MAX_HISTORY_SECONDS: 90_000,
     MAX_HISTORY_SAMPLES: 10_000,
+    MAX_OPEN_ALERTS: 1_000,
+    MAX_FLEET_DEVICES: 10_000,
+    METRICS_TENANT_LABEL: false,
     LOG_LEVEL: "info",
   });
 });
@@ -125,6 +132,12 @@ const WRONG: ReadonlyArray<readonly [name: string, problem: string, ...values: s
     "http://db",
   ],
   [
+    "DATABASE_LISTEN_URL",
+    "must be an address that begins with postgres:// or postgresql://",
+    "db:5432",
+    "http://db",
+  ],
+  [
     "DATABASE_ROLE",
     "must be a role's name or empty",
     "pulse app",
@@ -142,6 +155,15 @@ const WRONG: ReadonlyArray<readonly [name: string, problem: string, ...values: s
     "fleet alert",
     "a;drop",
     '"a"',
+  ],
+  [
+    "ALERT_NOTIFY_CHANNEL",
+    "must be a channel's name or empty",
+    "a-b",
+    "fleet.alert",
+    '"a"',
+    "1a",
+    "c".repeat(64),
   ],
   ["TELEMETRY_TABLE", "must be a table's name, with or without its schema", "a.b.c", "t--", "a."],
   ["TELEMETRY_SOURCE", "must be influxdb or postgres", "redis", "InfluxDB"],
@@ -164,6 +186,15 @@ const WRONG: ReadonlyArray<readonly [name: string, problem: string, ...values: s
     "1e3",
     "",
     "60s",
+  ],
+  ["LATE_SECONDS", "must be a number of seconds from 0 to 3600", "-1", "3600.1", "10s"],
+  ["STALE_SECONDS", "must be a number of seconds from 1 to 86400", "0", "0.9", "86401"],
+  [
+    "MAX_OPEN_ALERTS",
+    "must be a whole number of open alerts of a tenant that one read brings from 1 to 100000",
+    "0",
+    "1.5",
+    "100001",
   ],
   [
     "INFLUXDB_URL",
@@ -247,6 +278,12 @@ const EDGES: ReadonlyArray<readonly [name: keyof Config, value: string, read: un
   ["TELEMETRY_LOOKBACK", "90s", 90_000],
   ["FUTURE_SECONDS", "0", 0],
   ["FUTURE_SECONDS", "86400", 86_400],
+  ["LATE_SECONDS", "0", 0],
+  ["LATE_SECONDS", "3600", 3_600],
+  ["STALE_SECONDS", "1", 1],
+  ["STALE_SECONDS", "86400", 86_400],
+  ["MAX_OPEN_ALERTS", "100000", 100_000],
+  ["MAX_FLEET_DEVICES", "1000000", 1_000_000],
   ["JWT_CLOCK_TOLERANCE_SECONDS", "0", 0],
   ["JWT_CLOCK_TOLERANCE_SECONDS", "300", 300],
   ["PORT", "0", 0],
@@ -277,6 +314,7 @@ const EDGES: ReadonlyArray<readonly [name: keyof Config, value: string, read: un
   ["TELEMETRY_METADATA_KEYS", " time , seq,,", ["time", "seq"]],
   ["ALLOWED_ROLES", "viewer", ["viewer"]],
   ["ALERT_TABLE", "fleet.alert_2", "fleet.alert_2"],
+  ["ALERT_NOTIFY_CHANNEL", "Fleet_alert$2", "Fleet_alert$2"],
   ["INFLUXDB_BUCKET", "iot-{tenant}/autogen", "iot-{tenant}/autogen"],
 ];
 for (const [name, value, expected] of EDGES) {
@@ -316,6 +354,9 @@ Deno.test("Settings that exclude or need each other say so", () => {
     problemsWith({ JWKS_URL: "https://id/certs", OIDC_ISSUER: "https://id" }),
     ["JWT_SECRET and JWKS_URL and OIDC_ISSUER exclude each other"],
   );
+  assert.deepEqual(problemsWith({ OIDC_CLIENT_ID: "dashboard" }), [
+    "OIDC_ISSUER is missing, OIDC_CLIENT_ID needs it",
+  ]);
   assert.deepEqual(problemsWith({ INFLUXDB_QUERY: "flux" }), [
     "INFLUXDB_ORG is missing, Flux needs it",
   ]);
@@ -385,9 +426,16 @@ Deno.test("The error's message lists all problems, one a line", () => {
   assert.equal(error.message, "Settings can't be used:\n  PORT is missing\n  HOST is missing");
 });
 
-const FROM_FILES = ["DATABASE_URL", "INFLUXDB_TOKEN", "INFLUXDB_PASSWORD", "JWT_SECRET"] as const;
+const FROM_FILES = [
+  "DATABASE_URL",
+  "DATABASE_LISTEN_URL",
+  "INFLUXDB_TOKEN",
+  "INFLUXDB_PASSWORD",
+  "JWT_SECRET",
+] as const;
 const FILE_VALUES: Values = {
   DATABASE_URL: "postgres://u:from-file@db/iot",
+  DATABASE_LISTEN_URL: "postgres://u:from-file@behind-the-pooler/iot",
   INFLUXDB_TOKEN: "token-from-file",
   INFLUXDB_PASSWORD: "password-from-file",
   JWT_SECRET: "secret-from-file-secret-from-file-",

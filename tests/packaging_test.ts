@@ -35,6 +35,9 @@ function instruction(name: string): readonly string[] {
   return instructions.filter((one) => one.name === name).map(({ rest }) => rest);
 }
 
+/** What of src/ the service never imports: it is built, or is no part of it. */
+const BESIDE_THE_SERVICE = ["src/demo/", "src/dashboard/page/"];
+
 const settingRows = [...readme.matchAll(/^\| `([A-Z][A-Z0-9_]+)`\s*\| ([^|]*) \|/gm)].map(
   ([, name = "", fallback = ""]) => ({ name, fallback: fallback.trim() }),
 );
@@ -75,13 +78,12 @@ Deno.test(".env.example names exactly the settings that are read, and can be use
 });
 
 Deno.test("The service has the same permissions however it is started, and never all of them", () => {
-  const { start = "", dev = "", compile = "" } = manifest.tasks;
+  const { start = "", dev = "" } = manifest.tasks;
   const permissions = permissionsOf(start.split(" "));
   const [entrypoint = "[]"] = instruction("ENTRYPOINT");
   assert.ok(permissions.includes("--no-prompt"));
   assert.ok(!permissions.includes("--allow-all"));
   assert.deepEqual(permissionsOf(dev.split(" ")), permissions);
-  assert.deepEqual(permissionsOf(compile.split(" ")), permissions);
   // The image has no such program: naming it would only make the runtime complain at every start.
   assert.deepEqual(
     [...permissionsOf(JSON.parse(entrypoint)), "--allow-run=getconf"],
@@ -100,19 +102,6 @@ Deno.test("The service may read every setting, and no other variable", () => {
   for (const pattern of patterns) {
     assert.ok(SETTING_NAMES.some((name) => fits(name, pattern)), `${pattern} is no setting`);
   }
-});
-
-Deno.test("A compiled executable holds the page's files and the schema, and nothing that nobody named", () => {
-  const included = [...(manifest.tasks.compile ?? "").matchAll(/--include (\S+)/g)].map(
-    ([, path = ""]) => path,
-  );
-  const filesOf = (folder: string) =>
-    [...Deno.readDirSync(join(root, folder))].map(({ name }) => `${folder}/${name}`);
-  const page = filesOf("src/dashboard").filter((path) =>
-    /\/[a-z_]+\.(html|css|js|svg)$/.test(path)
-  );
-  assert.ok(page.length > 0);
-  assert.deepEqual(included.toSorted(), [...page, ...filesOf("sql")].toSorted());
 });
 
 Deno.test("The image is built in two stages, runs as nobody, is checked and gets signals itself", () => {
@@ -136,9 +125,8 @@ Deno.test("The image leaves out what the service does not import, and nothing el
   const sources = new Map(await readSources(join(root, "src"), { root }));
   sources.set("main.ts", read("main.ts"));
   const used = new Set(
-    [...sources].filter(([path]) => !path.startsWith("src/demo/")).flatMap(([path, text]) =>
-      importsOf(path, text).map(({ to }) => to)
-    ),
+    [...sources].filter(([path]) => !BESIDE_THE_SERVICE.some((place) => path.startsWith(place)))
+      .flatMap(([path, text]) => importsOf(path, text).map(({ to }) => to)),
   );
   const left = instruction("RUN").find((line) => line.startsWith("deno remove"))?.split(" ")
     .slice(2).filter((word) => !word.startsWith("--")) ?? [];
@@ -147,7 +135,10 @@ Deno.test("The image leaves out what the service does not import, and nothing el
   );
   assert.deepEqual(left.toSorted(), unused.toSorted());
   assert.match(read(".dockerignore"), /^\*$/m);
-  assert.match(read(".dockerignore"), /^src\/demo$/m);
+  const ignored = read(".dockerignore").split("\n");
+  for (const place of BESIDE_THE_SERVICE) {
+    assert.ok(ignored.includes(place.replace(/\/$/, "")), place);
+  }
 });
 
 interface ComposeService {
@@ -168,7 +159,7 @@ Deno.test("The compose file sets only settings that exist, and they can be used"
   const values = new Map(
     Object.entries(environment).map(([name, value]) => {
       assert.ok(SETTING_NAMES.includes(name), `${name} is no setting`);
-      return [name, value.replace(/\$\{\w+:-([^}]*)\}/g, "$1")];
+      return [name, value.replace(/\$\{\w+:?-([^}]*)\}/g, "$1")];
     }),
   );
   assert.doesNotThrow(() =>
@@ -270,6 +261,8 @@ Deno.test("Links between the documents lead to files that exist", () => {
     "CHANGELOG.md",
     "docs/PROTOCOL.md",
     "docs/ARCHITECTURE.md",
+    "docs/CLIENT.md",
+    "docs/DASHBOARD.md",
     "docs/SECURITY.md",
   ];
   for (const document of documents) {

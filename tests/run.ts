@@ -3,6 +3,7 @@
 //
 // Usage: deno run … tests/run.ts [arguments of deno test]
 import { findInfluxd } from "./support/influxd.ts";
+import { KEPT_LOGS_VARIABLE, lookThrough } from "./support/kept_logs.ts";
 import { findPostgres } from "./support/postgres.ts";
 
 const PLAIN = /\x1b\[[0-9;]*m/g;
@@ -32,9 +33,13 @@ function read(outcome: Outcome, line: string): void {
   if (name !== undefined) outcome.ignored.push(name.trim());
 }
 
-async function runTests(args: readonly string[]): Promise<[code: number, outcome: Outcome]> {
+async function runTests(
+  args: readonly string[],
+  keptLogs: string,
+): Promise<[code: number, outcome: Outcome]> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", ...args],
+    env: { [KEPT_LOGS_VARIABLE]: keptLogs },
     stdin: "null",
     stdout: "piped",
     stderr: "inherit",
@@ -69,7 +74,16 @@ function missingServers(): readonly string[] {
   ];
 }
 
-const [code, outcome] = await runTests(Deno.args);
+/** Says what of everything that was logged should not have been, and how often. */
+function secretsIn(keptLogs: string): number {
+  const { bytes, found } = lookThrough(keptLogs);
+  console.log(`${Math.ceil(bytes / 1_024)} KiB of logs hold ${found.length} secrets`);
+  for (const { kind, line } of found.slice(0, 20)) console.log(`  ${kind}: ${line}`);
+  return found.length;
+}
+
+const keptLogs = await Deno.makeTempDir({ prefix: "pulsewire_logs_" });
+const [code, outcome] = await runTests(Deno.args, keptLogs);
 const { passed, skipped, ignored } = outcome;
 let { failed } = outcome;
 const missing = missingServers();
@@ -79,6 +93,8 @@ if (Deno.env.get("CI") === "true" && missing.length > 0) {
   console.log("In CI the suites must run on real servers");
   failed += missing.length;
 }
+failed += secretsIn(keptLogs);
+await Deno.remove(keptLogs, { recursive: true });
 if (failed === 0 && (code !== 0 || !outcome.hasSummary)) {
   console.log(`deno test ended with ${code}${outcome.hasSummary ? "" : " and without a summary"}`);
   failed = 1;

@@ -1,8 +1,9 @@
 // Puts `GET /demo.json`, tokens for everybody who asks, before the app's own routes; only for those on this machine.
 import { signDemoToken } from "./demo_token.ts";
+import type { EngineOptions } from "../sockets/socket.ts";
 import type { FleetTenant } from "./fleet.ts";
 
-type Fetch = (request: Request, address: string) => Response | Promise<Response>;
+type Fetch = EngineOptions["fetch"];
 
 export interface DemoFetchOptions {
   readonly fleet: readonly FleetTenant[];
@@ -19,9 +20,9 @@ const HEADERS = {
 } as const;
 
 export function demoFetch(fetch: Fetch, { fleet, secret }: DemoFetchOptions): Fetch {
-  return async (request, address) => {
+  return async (request, peer) => {
     const url = new URL(request.url);
-    if (url.pathname !== "/demo.json") return await fetch(request, address);
+    if (url.pathname !== "/demo.json") return await fetch(request, peer);
     if (!LOOPBACK_HOSTS.has(url.hostname)) {
       return refuse(403, "The demo gives tokens to this machine only\n");
     }

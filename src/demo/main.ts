@@ -1,6 +1,6 @@
 // The embedded default's entry: a database, a fleet that lives in it and the real service in front, all in one process.
 // It only composes; nothing imports it, and no token of it is good anywhere else.
-import { createApp } from "../app.ts";
+import { createApp, createMetrics } from "../app.ts";
 import { systemClock as clock } from "../clock.ts";
 import { type Config, ConfigError, readConfig } from "../config.ts";
 import { leaveOnSignal } from "../leave_on_signal.ts";
@@ -58,7 +58,9 @@ async function start(): Promise<void> {
   const writer = new FleetWriter({ tenants, database, clock, log });
   await writer.start();
 
-  const app = createApp(config, { sources: openSources(config, { clock, log }), clock, log });
+  const metrics = createMetrics(config);
+  const sources = openSources(config, { clock, log, metrics });
+  const app = createApp(config, { sources, clock, log, metrics });
   const fetch = demoFetch(app.fetch, { fleet: FLEET, secret });
   const listening = () =>
     listen((port) => serve(app, { config: { ...config, PORT: port }, log, fetch }), config);

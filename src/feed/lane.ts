@@ -39,6 +39,8 @@ export class Lane {
   #isLogged = false;
   #pausedUntil = 0;
   #restsUntil = 0;
+  /** When the source last answered the read under way. */
+  #answeredAt: number | null = null;
   #status: SourceStatus | null = null;
   #servedAt: number;
   #shareMs = 0;
@@ -90,14 +92,21 @@ export class Lane {
     const { clock } = this.#options;
     const startedAt = clock.monotonicNow();
     this.#isReading = true;
+    this.#answeredAt = null;
     const result = await this.attempt(signal, read);
     this.#isReading = false;
     if (result !== null) {
       // Ticks are left out until the read's time is at most its share of the time between two reads.
-      this.#shareMs = (clock.monotonicNow() - startedAt) / MAX_READ_SHARE;
+      const endedAt = this.#answeredAt ?? clock.monotonicNow();
+      this.#shareMs = (endedAt - startedAt) / MAX_READ_SHARE;
       this.#restsUntil = startedAt + this.#shareMs;
     }
     return result;
+  }
+
+  /** Notes that the source has answered the tick's read: what sending it takes is no read's time. */
+  answered(): void {
+    this.#answeredAt = this.#options.clock.monotonicNow();
   }
 
   /** The same for a first read, which may run beside a tick's. */

@@ -215,10 +215,16 @@ export class TelemetryReads {
     const now = this.#options.clock.now();
     let isLearned = false;
     for (const group of byAge(behind, { now, youngestMs: this.#nearMs })) {
+      // What this tick has said of a device's newest sample is not said again.
+      const said = new Map(
+        group.filter(({ deviceId }) => newestOf(deviceId) !== undefined)
+          .map(({ deviceId }) => [deviceId, this.#states.get(deviceId)?.version]),
+      );
       const news = await this.#trackReads.read(group, this.#start());
       if (news === null) continue;
       isLearned = true;
-      emit(news);
+      const isNews = ({ deviceId, version }: DeviceState) => said.get(deviceId) !== version;
+      emit({ ...news, devices: news.devices.filter(isNews) });
     }
     return isLearned;
   }

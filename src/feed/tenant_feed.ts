@@ -3,6 +3,7 @@
 import { type Clock, delay, type TimerHandle } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { type FeedUsage, type Metrics, NO_METRICS } from "../observe/metrics.ts";
+import { beginInSpan } from "../observe/traces.ts";
 import type { AlertSource } from "../sources/alert_source.ts";
 import type { TelemetrySource } from "../sources/telemetry_source.ts";
 import { type AlertNews, AlertStates } from "./alert_states.ts";
@@ -203,12 +204,14 @@ export class TenantFeed {
   async #tick(): Promise<void> {
     const { clock } = this.#options;
     const { signal } = this.#stopped;
-    const devices = this.#telemetryLane.isReady && this.#telemetry.isWanted
-      ? this.#readTelemetryInTurn()
-      : null;
-    const alerts = this.#alertLane.isReady && this.#interest.needsAlerts
-      ? this.#readAlertsInTurn()
-      : null;
+    const readsDevices = this.#telemetryLane.isReady && this.#telemetry.isWanted;
+    const readsAlerts = this.#alertLane.isReady && this.#interest.needsAlerts;
+    if (!readsDevices && !readsAlerts) return;
+    const [devices, alerts] = beginInSpan({ name: "tick" }, () =>
+      [
+        readsDevices ? this.#readTelemetryInTurn() : null,
+        readsAlerts ? this.#readAlertsInTurn() : null,
+      ] as const);
     if (devices !== null && alerts !== null) {
       const grace = new AbortController();
       const tooLong = Promise.race([devices, alerts])
@@ -226,6 +229,7 @@ export class TenantFeed {
     return new Promise((resolve) => {
       let isFirst = true;
       const emit = (news: TelemetryNews) => {
+        this.#telemetryLane.answered();
         this.#addTelemetry("tick", news);
         if (!isFirst) this.#flush();
         isFirst = false;

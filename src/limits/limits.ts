@@ -160,6 +160,24 @@ export const LIMITS = {
     reason: "One answer of some megabytes; more than a chart has points",
     sentence: "History has at most {value} samples of a device",
   },
+  open_alerts: {
+    setting: "MAX_OPEN_ALERTS",
+    unit: "open alerts of a tenant that one read brings",
+    fallback: 1_000,
+    min: 1,
+    max: 100_000,
+    reason: "More than a person works through; each is read, compared and held at every tick",
+    sentence: null,
+  },
+  fleet_devices: {
+    setting: "MAX_FLEET_DEVICES",
+    unit: "devices of a tenant that a subscription to all of them, or to the fleet, follows",
+    fallback: 10_000,
+    min: 1,
+    max: 1_000_000,
+    reason: "A read of a whole fleet must end within its tick, and its answer is held in memory",
+    sentence: null,
+  },
 } as const satisfies Record<string, Limit>;
 
 export type LimitName = keyof typeof LIMITS;

@@ -3,6 +3,7 @@
 import type { Scope } from "../auth/scope.ts";
 import type { LimitLedger, LimitName } from "./limits.ts";
 
+type ByAddress = "connections_per_address";
 type Count = "connections_per_address" | "connections_per_tenant" | "connections_per_user";
 
 /** A place that was taken; giving it back twice does nothing. */
@@ -48,6 +49,14 @@ export class Seats {
     return this.#counts[count].get(key) ?? 0;
   }
 
+  /** What the scope's tenant and user hold now. */
+  takenFor({ tenantId, userId }: Scope): Readonly<Record<Exclude<Count, ByAddress>, number>> {
+    return {
+      connections_per_tenant: this.takenBy("connections_per_tenant", tenantId),
+      connections_per_user: this.takenBy("connections_per_user", userKey(tenantId, userId)),
+    };
+  }
+
   /** Takes a seat for an address, before anything is known of who comes. */
   take(address: string): Seat | LimitName {
     if (this.#taken >= this.#ledger.values.connections) return this.#refuse("connections");
@@ -66,7 +75,7 @@ export class Seats {
         const { tenantId, userId } = scope;
         const wider: ReadonlyArray<[Count, string]> = [
           ["connections_per_tenant", tenantId],
-          ["connections_per_user", JSON.stringify([tenantId, userId])],
+          ["connections_per_user", userKey(tenantId, userId)],
         ];
         // All or none: one who is refused for one count must not hold a place in another.
         for (const [count, key] of wider) {
@@ -99,4 +108,9 @@ export class Seats {
     this.#ledger.crossed(name);
     return name;
   }
+}
+
+/** Two tenants may each have a user of the same name. */
+function userKey(tenantId: string, userId: Scope["userId"]): string {
+  return JSON.stringify([tenantId, userId]);
 }

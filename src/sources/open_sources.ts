@@ -3,6 +3,7 @@
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { Log } from "../observe/log.ts";
+import { type Metrics, NO_METRICS } from "../observe/metrics.ts";
 import type { AlertSignals } from "./alert_signals.ts";
 import type { AlertSource } from "./alert_source.ts";
 import { createFluxSource } from "./influx/flux_source.ts";
@@ -33,6 +34,7 @@ export interface SourceDeps {
   readonly log: Log;
   /** Told of each read that must wait because MAX_READS are under way. */
   readonly crowded?: () => void;
+  readonly metrics?: Pick<Metrics, "read" | "readDevices" | "listensAgain">;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -40,7 +42,7 @@ const RETRY_MAX_MS = 30_000;
 
 /** Throws TypeError where a setting can't be meant. */
 export function openSources(config: Config, deps: SourceDeps): Sources {
-  const { clock, log } = deps;
+  const { clock, log, metrics = NO_METRICS } = deps;
   const guard = (name: "telemetry" | "alerts") =>
     new SourceGuard({
       name,
@@ -51,13 +53,19 @@ export function openSources(config: Config, deps: SourceDeps): Sources {
       clock,
       log,
       crowded: () => deps.crowded?.(),
+      ended: (outcome) => metrics.read(name, outcome),
     });
   const telemetry = { guard: guard("telemetry"), ...openTelemetry(config, deps) };
   const alerts = { guard: guard("alerts"), ...openAlerts(config, deps) };
   const signals = openSignals(config, deps);
   return {
     telemetry: {
-      readLatest: (query) => guarded(telemetry, query, (source, bound) => source.readLatest(bound)),
+      async readLatest(query) {
+        const latest = await guarded(telemetry, query, (source, bound) => source.readLatest(bound));
+        const { deviceIds } = query;
+        metrics.readDevices(deviceIds === "all" ? latest.samples.size : deviceIds.length);
+        return latest;
+      },
       readRange: (query) => guarded(telemetry, query, (source, bound) => source.readRange(bound)),
       listDevices: (query) =>
         guarded(telemetry, query, (source, bound) => source.listDevices(bound)),
@@ -110,7 +118,7 @@ function openAlerts(config: Config, deps: SourceDeps): Opened<AlertSource> {
   };
 }
 
-function openSignals(config: Config, { clock, log }: SourceDeps): AlertSignals | null {
+function openSignals(config: Config, { clock, log, metrics }: SourceDeps): AlertSignals | null {
   if (config.ALERT_NOTIFY_CHANNEL === "") return null;
   return new AlertNotifications({
     url: config.DATABASE_LISTEN_URL ?? config.DATABASE_URL,
@@ -119,13 +127,17 @@ function openSignals(config: Config, { clock, log }: SourceDeps): AlertSignals |
     ...(config.DATABASE_CA === undefined ? {} : { caCertificate: config.DATABASE_CA }),
     log,
     clock,
+    restored: () => metrics?.listensAgain(),
   });
 }
 
-/** A pool for each table: one that is slow, or must not be read, takes no connection from the other. */
-function openPool(
+/**
+ * A pool for each table: one that is slow, or must not be read, takes no connection from the other. With no table it
+ * shows only whether the login and the role are right.
+ */
+export function openPool(
   config: Config,
-  { table, clock, log }: SourceDeps & { readonly table: string },
+  { table, clock, log }: SourceDeps & { readonly table: string | null },
 ): PostgresPool {
   const readTimeoutMs = config.READ_TIMEOUT_SECONDS * 1_000;
   return new PostgresPool({
@@ -134,7 +146,7 @@ function openPool(
     maxConnections: config.MAX_READS,
     role: config.DATABASE_ROLE,
     tenantSetting: config.TENANT_SETTING,
-    tables: [table],
+    tables: table === null ? [] : [table],
     statementTimeoutMs: readTimeoutMs,
     // A read that gave up must not leave an attempt behind that the next ones wait for.
     connectTimeoutMs: Math.min(CONNECT_TIMEOUT_MS, readTimeoutMs),

@@ -5,6 +5,7 @@
 // as failure, those who come during an attempt must be refused and not queued, and the retry instant is shown to clients.
 import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
+import { inSpan } from "../observe/traces.ts";
 import { SourceError } from "./source_error.ts";
 
 export interface SourceGuardOptions {
@@ -20,6 +21,10 @@ export interface SourceGuardOptions {
   readonly log: Log;
   /** Told of each read that must wait for its turn. */
   readonly crowded?: () => void;
+  /** Told of each read that ended; `fault` names what kept it from answering. One that nobody wants any more is not told. */
+  readonly ended?: (
+    outcome: { readonly durationMs: number; readonly fault: string | null },
+  ) => void;
   /** A number in [0, 1) that spreads the retry delays. */
   readonly random?: () => number;
 }
@@ -69,6 +74,10 @@ export class SourceGuard {
    */
   async run<T>(signal: AbortSignal, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#refuseWhileOpen();
+    return await inSpan({ name: `read ${this.#options.name}` }, () => this.#run(signal, read));
+  }
+
+  async #run<T>(signal: AbortSignal, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
     await this.#enter(signal);
     try {
       signal.throwIfAborted();
@@ -81,14 +90,20 @@ export class SourceGuard {
   }
 
   async #attempt<T>(signal: AbortSignal, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { clock, ended } = this.#options;
+    const startedAt = clock.monotonicNow();
+    const tell = (fault: string | null) =>
+      ended?.({ durationMs: clock.monotonicNow() - startedAt, fault });
     const isProbe = this.#failedProbes !== null;
     if (isProbe) this.#isProbing = true;
     try {
       const result = await this.#withDeadline(signal, read);
+      tell(null);
       this.#succeeded(isProbe);
       return result;
     } catch (error) {
       if (signal.aborted) throw error;
+      tell(error instanceof SourceError ? error.kind : "other");
       this.#failed(error, isProbe);
       throw this.#passedOn(error);
     } finally {

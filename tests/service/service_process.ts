@@ -1,5 +1,6 @@
 // The service as an operator runs it: main.ts in a process of its own, with the permissions of the task `start`.
 import { SETTING_NAMES } from "../../src/config.ts";
+import { keepLog } from "../support/kept_logs.ts";
 import { until } from "../support/until.ts";
 
 export interface LogLine {
@@ -66,6 +67,7 @@ export class ServiceProcess implements AsyncDisposable {
     this.status = child.status.then(async (status) => {
       this.#hasEnded = true;
       await this.#reading;
+      keepLog(this.said);
       return status;
     });
   }

@@ -7,6 +7,7 @@ import { secretSigner, signToken } from "../support/tokens.ts";
 import { pause } from "../support/until.ts";
 import { DEVICES, HEAVY, privateDevice, TENANTS, tokenOf } from "./fleet.ts";
 import type { StressLedger } from "./ledger.ts";
+import { openSocket } from "../support/open_socket.ts";
 
 export interface Attack {
   readonly port: number;
@@ -185,7 +186,7 @@ export const ADVERSARIES: Readonly<Record<string, Adversary>> = {
     const { ticket } = JSON.parse(body);
     const outcomes = await Promise.all(
       [0, 1, 2].map(async () => {
-        const socket = new WebSocket(`ws://127.0.0.1:${port}${PATH}?ticket=${ticket}`, {
+        const socket = openSocket(`ws://127.0.0.1:${port}${PATH}?ticket=${ticket}`, {
           headers: { "x-forwarded-for": addressOf(random) },
         });
         socket.onerror = (event) => event.preventDefault();

@@ -4,6 +4,7 @@ import type { Random } from "../fuzz/seeded.ts";
 import { pause } from "../support/until.ts";
 import { DEVICES, privateDevice, TENANTS, tokenOf } from "./fleet.ts";
 import type { StressLedger } from "./ledger.ts";
+import { openSocket } from "../support/open_socket.ts";
 
 export interface ClientOptions {
   readonly url: string;
@@ -71,7 +72,7 @@ export class OrdinaryClient {
     this.#isRenewing = false;
     this.#subscribed.clear();
     this.#seen.clear();
-    const socket = new WebSocket(`${url}?token=${token}`, {
+    const socket = openSocket(`${url}?token=${token}`, {
       headers: { "x-forwarded-for": address },
     });
     this.#isLeaving = false;

@@ -17,6 +17,8 @@ export interface AlertNotificationsOptions {
   readonly caCertificate?: string;
   readonly log: Log;
   readonly clock: Clock;
+  /** Told each time the connection is there again after it was lost. */
+  readonly restored?: () => void;
   /** A number in [0, 1) that spreads the delays. */
   readonly random?: () => number;
 }
@@ -41,6 +43,7 @@ interface Outage {
 export class AlertNotifications implements AlertSignals {
   readonly #channel: string;
   readonly #random: () => number;
+  readonly #toldRestored: () => void;
   readonly #connectionOptions: ServerConnectionOptions;
   readonly #life = new AbortController();
   #listening: Promise<void> | null = null;
@@ -51,10 +54,11 @@ export class AlertNotifications implements AlertSignals {
 
   /** Throws TypeError on a URL or a channel that can't be meant. Connects when first listened to. */
   constructor(options: AlertNotificationsOptions) {
-    const { url, channel, random = Math.random, ...rest } = options;
+    const { url, channel, random = Math.random, restored = () => {}, ...rest } = options;
     quoteIdentifier(channel);
     this.#channel = channel;
     this.#random = random;
+    this.#toldRestored = restored;
     this.#connectionOptions = { ...rest, address: parseServerAddress(url), prepare: false };
   }
 
@@ -184,6 +188,7 @@ export class AlertNotifications implements AlertSignals {
     const lostMs = Math.round(clock.monotonicNow() - this.#outage.since);
     this.#outage = null;
     log.info("listen_restored", { channel: this.#channel, lost_ms: lostMs });
+    this.#toldRestored();
     this.#tell(() => listener.missed());
   }
 
