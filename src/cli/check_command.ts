@@ -1,8 +1,9 @@
 // Runs every check and prints its verdict; it must end by itself whatever hangs, and change nothing.
 import { systemClock as clock } from "../clock.ts";
-import { readConfig } from "../config.ts";
+import { ConfigError, readConfig } from "../config.ts";
 import type { Log } from "../observe/log.ts";
-import { openSources } from "../sources/open_sources.ts";
+import { openSources, type Sources } from "../sources/open_sources.ts";
+import { verifierFromConfig } from "../verifier_from_config.ts";
 import { checkChannel } from "./check_channel.ts";
 import type { CheckContext } from "./check_context.ts";
 import { checkKeys } from "./check_keys.ts";
@@ -31,9 +32,10 @@ export async function checkCommand(flags: Flags, terminal: Terminal): Promise<nu
   const redact = redaction(config);
   const life = new AbortController();
   const context = { config, tenantId, otherTenantId, clock, log: NO_LOG, signal: life.signal };
+  await using sources = openMeant(context);
   const counts = { ok: 0, failed: 0, skipped: 0 };
   try {
-    for await (const verdict of verdicts(context)) {
+    for await (const verdict of verdicts(context, sources)) {
       counts[verdict.outcome]++;
       await terminal.print(redact(verdictLine(verdict)));
     }
@@ -44,11 +46,23 @@ export async function checkCommand(flags: Flags, terminal: Terminal): Promise<nu
   return counts.failed === 0 ? 0 : 1;
 }
 
-async function* verdicts(context: CheckContext): AsyncGenerator<Verdict> {
+/** Opens what the settings name, without connecting. Throws ConfigError where they can't be meant. */
+function openMeant(context: CheckContext): Sources {
+  try {
+    verifierFromConfig(context.config, context);
+    return openSources(context.config, context);
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) {
+      throw new ConfigError([error.message]);
+    }
+    throw error;
+  }
+}
+
+async function* verdicts(context: CheckContext, sources: Sources): AsyncGenerator<Verdict> {
   const { config, signal } = context;
   yield* checkKeys(context);
   const hasLogin = yield* checkLogin(context);
-  await using sources = openSources(config, context);
   const isReadable = yield* tableVerdicts(context, {
     name: "alerts",
     table: config.ALERT_TABLE,

@@ -126,7 +126,7 @@ const STEPS: Readonly<Record<string, Step>> = {
     cli.signal("SIGINT");
     assert.equal((await cli.status).code, 0);
     const line = cli.stdout.split("\n").find((one) => one.includes("dev-3"));
-    assert.ok(line?.startsWith(`${timestamp}  dev-3  `), line);
+    assert.ok(line?.startsWith(`${timestamp}  dev-3  `), String(line));
     for (const value of ['mode="\\u009b31m"', "on=true", "temp_c=1.5"]) {
       assert.ok(line?.includes(value));
     }

@@ -92,7 +92,7 @@ Deno.test("The image runs as a number that is not root, from the last stage on",
   const users = lastStage().filter((one) => one.getKeyword() === "USER").map(textOf);
   assert.equal(users.length, 1);
   const [uid, gid] = (users[0] ?? "").split(":").map(Number);
-  assert.ok(Number(uid) > 0 && Number(gid) > 0, users[0]);
+  assert.ok(Number(uid) > 0 && Number(gid) > 0, String(users[0]));
   const keywords = lastStage().map((one) => one.getKeyword());
   assert.ok(keywords.indexOf("USER") > keywords.lastIndexOf("COPY"), "its files are its own");
   assert.ok(!keywords.includes("RUN"), "the image has no shell");

@@ -115,7 +115,7 @@ Deno.test("Commands that need what was not at hand are marked as not run", () =>
     // Said in the block's own section, before it.
     const before = text.slice(0, block.index);
     const own = before.slice(before.search(/^#{2,3} (?![^]*^#{2,3} )/m));
-    assert.match(own, /\*\*Not run here\*\*/, block[1]);
+    assert.match(own, /\*\*Not run here\*\*/, String(block[1]));
   }
 });
 
