@@ -191,5 +191,5 @@ export class EngineHarness implements AsyncDisposable {
 
 /** A frame that tells one from another. */
 export function note(number: number, filling = "") {
-  return frameOf({ type: "error", code: "internal", message: `${number}${filling}` });
+  return frameOf({ type: "error", message: `${number}${filling}`, code: "internal" });
 }
