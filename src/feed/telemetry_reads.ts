@@ -236,7 +236,9 @@ export class TelemetryReads {
 
   #start(): ReadStart {
     const { clock, lateMs, nextSeq, staleMs } = this.#options;
-    return readStart(clock.now(), { seq: nextSeq(), lateMs, staleMs });
+    const start = readStart(clock.now(), { seq: nextSeq(), lateMs, staleMs });
+    this.#states.begin(start);
+    return start;
   }
 
   #isNamedEvery(deviceId: string): boolean {

@@ -24,6 +24,9 @@ export class TelemetryStates {
   readonly #options: TelemetryStatesOptions;
   readonly #quarantine: Quarantine;
   readonly #held = new Map<string, DeviceState>();
+  /** Of each device, the last read that had begun when what is held was taken over: up to it reads went side by side. */
+  readonly #beside = new Map<string, number>();
+  #begunSeq = 0;
   readonly #unreadable = new Set<string>();
   /** The greatest version that was let go of while it may be followed still: none may come again. */
   #lastVersion = 0;
@@ -42,9 +45,15 @@ export class TelemetryStates {
     return [...this.#held.keys()];
   }
 
+  /** Notes that a read begins. */
+  begin({ seq }: ReadStart): void {
+    this.#begunSeq = Math.max(this.#begunSeq, seq);
+  }
+
   /** Forgets a device that nobody follows any more. */
   forget(deviceId: string): void {
     this.#held.delete(deviceId);
+    this.#beside.delete(deviceId);
     this.#quarantine.forget(deviceId);
     this.#unreadable.delete(deviceId);
   }
@@ -104,9 +113,9 @@ export class TelemetryStates {
     const { seq, readAt } = start;
     const before = this.#held.get(deviceId) ?? NEVER_READ;
     if (before.seq > seq) return null;
-    // Queries of one read run side by side: the one that came to the database later has said more.
-    const isOlder = before.seq === seq &&
-      (found?.timestamp ?? "") < (before.sample?.timestamp ?? "");
+    // Queries that run side by side come to the database in any order: the one that found more came later.
+    const isBeside = before.seq === seq || (this.#beside.get(deviceId) ?? 0) >= seq;
+    const isOlder = isBeside && (found?.timestamp ?? "") < (before.sample?.timestamp ?? "");
     const sample = isOlder ? before.sample : found;
     const isSame = isSameSample(before.sample, sample);
     const version = isSame ? before.version : Math.max(before.version, this.#lastVersion) + 1;
@@ -119,6 +128,7 @@ export class TelemetryStates {
     const kept = isSame ? before.sample : sample;
     const state: DeviceState = { deviceId, seq, readAt, version, sample: kept, isStale, frame };
     this.#held.set(deviceId, state);
+    this.#beside.set(deviceId, this.#begunSeq);
     return state;
   }
 

@@ -1,6 +1,6 @@
 // The newest samples of a tenant: what one read makes of them, and the devices that spoil a query.
 import assert from "node:assert/strict";
-import { readStart } from "../../src/feed/read_start.ts";
+import { type ReadStart, readStart } from "../../src/feed/read_start.ts";
 import { TelemetryStates } from "../../src/feed/telemetry_states.ts";
 import { SourceError } from "../../src/sources/source_error.ts";
 import { fakeClock } from "../support/fake_clock.ts";
@@ -151,4 +151,20 @@ Deno.test("A device without a sample has version 0 and no frame", async () => {
   assert.deepEqual(await read(["dev-1"]), ["dev-1"]);
   const { version, frame } = states.get("dev-1") ?? {};
   assert.deepEqual({ version, frame }, { version: 0, frame: null });
+});
+
+Deno.test("Of two reads side by side the newest sample stays, whichever database answer was made first", () => {
+  const { clock, states } = fixture();
+  const [earlier, later, next] = [1, 2, 3].map((seq) =>
+    readStart(clock.now(), { seq, lateMs: 10_000, staleMs: 300_000 })
+  ) as [ReadStart, ReadStart, ReadStart];
+  const [older, newer] = [sampleAt(1), sampleAt(2)];
+  states.begin(earlier);
+  states.begin(later);
+  states.merge("dev-1", newer, earlier);
+  const state = states.merge("dev-1", older, later);
+  assert.deepEqual([state?.seq, state?.sample, state?.version], [2, newer, 1]);
+  // A read that began afterwards is believed: samples can be deleted.
+  states.begin(next);
+  assert.deepEqual(states.merge("dev-1", older, next)?.sample, older);
 });
