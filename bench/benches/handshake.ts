@@ -1,0 +1,109 @@
+// How many clients a second are let in, by how their tokens are verified.
+import type { Bench, Row } from "../bench.ts";
+import { Load } from "../load/load.ts";
+import { Rounds, type Turn } from "../rounds.ts";
+import { SOCKET_PATH, startControl, startService, type Subject } from "../service.ts";
+import { whole } from "../statistics.ts";
+import { differentTokens } from "../tokens.ts";
+import { generateSigner, type Signer } from "../../tests/support/tokens.ts";
+
+const SOCKETS = 1_000;
+const IN_FLIGHT = 64;
+
+export const handshake: Bench = {
+  name: "handshake",
+  work:
+    "1,000 connections, 64 under way at once, each with a token of its own or all with one that was seen before, HS256 " +
+    "and RS256 (keys by JWKS); the control upgrades whoever comes on a bare Deno.serve",
+  async run({ scale, rounds, say }) {
+    const sockets = Math.max(20, Math.round(SOCKETS * scale));
+    const turns = rounds + 1;
+    say("signing tokens");
+    const signer = await generateSigner("RS256", "bench");
+    const issuer = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      () => Response.json({ keys: [signer.jwk] }),
+    );
+    await using cleanup = new AsyncDisposableStack();
+    cleanup.defer(() => issuer.shutdown());
+    const JWKS_URL = `http://127.0.0.1:${issuer.addr.port}/keys`;
+    const synthetic = { devices: 1, changingPercent: 0, readMs: 1, samplesPerSecond: 0 };
+    const subject = async (starting: Promise<Subject>) => {
+      const started = await starting;
+      cleanup.use(started.process);
+      const load = cleanup.use(
+        new Load({
+          maxSockets: sockets,
+          tenants: 1,
+          devicesPerSocket: 1,
+          devicesOfTenant: 1,
+          isEvery: false,
+        }),
+      );
+      return { ...started, load };
+    };
+    const service = (settings: Readonly<Record<string, string>>) =>
+      subject(startService({ synthetic }, { WS_POLL_SECONDS: "60", ...settings }));
+    const control = await subject(startControl(1));
+    const ws = await service({ WS_ENGINE: "ws" });
+    const deno = await service({ WS_ENGINE: "deno" });
+    const wsJwks = await service({ WS_ENGINE: "ws", JWKS_URL });
+    const turn = async (
+      { process, port, load }: Awaited<ReturnType<typeof subject>>,
+      { path, tokens }: { readonly path: string; readonly tokens: readonly string[] },
+    ): Promise<Turn> => {
+      const before = (await process.usage()).cpuSeconds;
+      const ms = await load.connect({ port, path, tokens, count: sockets, inFlight: IN_FLIGHT });
+      const cpuSeconds = (await process.usage()).cpuSeconds - before;
+      await load.close();
+      return { rate: sockets / ms * 1_000, perCore: sockets / cpuSeconds };
+    };
+    const fresh = async (signer?: Signer) => {
+      const tokens = await differentTokens(sockets * turns, signer);
+      return (round: number) => tokens.slice(round * sockets, (round + 1) * sockets);
+    };
+    const [seenHs = ""] = await differentTokens(1);
+    const [seenRs = ""] = await differentTokens(1, signer);
+    const hs = await fresh();
+    const hsDeno = await fresh();
+    const rs = await fresh(signer);
+    const compared = new Rounds("control");
+    say(`${turns} rounds`);
+    const path = SOCKET_PATH;
+    await compared.measure(
+      new Map<string, (round: number) => Promise<Turn>>([
+        ["control", () => turn(control, { path: "/", tokens: [""] })],
+        ["hs256", (round) => turn(ws, { path, tokens: hs(round) })],
+        ["hs256 seen", () => turn(ws, { path, tokens: [seenHs] })],
+        ["rs256", (round) => turn(wsJwks, { path, tokens: rs(round) })],
+        ["rs256 seen", () => turn(wsJwks, { path, tokens: [seenRs] })],
+        ["deno hs256", (round) => turn(deno, { path, tokens: hsDeno(round) })],
+        ["deno hs256 seen", () => turn(deno, { path, tokens: [seenHs] })],
+      ]),
+      rounds,
+    );
+    const row = (name: string, { what, least }: { what: string; least?: number }): Row => {
+      const { median, ratio, ratioSpread, spread } = compared.of(name, "rate", whole);
+      const perCore = compared.of(name, "perCore");
+      const isControl = name === "control";
+      return {
+        what,
+        value: `${whole(median)} a second, ${whole(perCore.median)} a core${
+          isControl ? "" : ` (${perCore.ratio.toFixed(2)} × control's)`
+        }`,
+        ...(isControl ? { spread } : { ratio: `${ratio.toFixed(2)} ×`, spread: ratioSpread }),
+        ...(least === undefined ? {} : { goal: `≥ ${least} ×` }),
+        isMet: least === undefined ? null : ratio >= least,
+      };
+    };
+    return [
+      row("control", { what: "control: bare upgrade" }),
+      row("hs256", { what: "ws engine, HS256, fresh tokens", least: 0.7 }),
+      row("hs256 seen", { what: "ws engine, HS256, a token seen before", least: 0.7 }),
+      row("rs256", { what: "ws engine, RS256 by JWKS, fresh tokens" }),
+      row("rs256 seen", { what: "ws engine, RS256 by JWKS, a token seen before", least: 0.7 }),
+      row("deno hs256", { what: "deno engine, HS256, fresh tokens", least: 0.7 }),
+      row("deno hs256 seen", { what: "deno engine, HS256, a token seen before", least: 0.7 }),
+    ];
+  },
+};

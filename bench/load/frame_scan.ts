@@ -1,0 +1,245 @@
+// Reads what one process' sockets receive: finds the frames, knows each message by a few bytes at known places, and
+// notes what is wrong. It never builds a message: that would cost more than a service's sending it.
+import { Buffer } from "node:buffer";
+import { BEFORE_NAME, BEFORE_STAMP, NAME_LENGTH } from "./device_name.ts";
+
+/** What the messages of a socket are held against. */
+export interface Expectations {
+  /** Devices that each socket follows; sample numbers are kept for so many. */
+  readonly devicesPerSocket: number;
+  /** Devices of a tenant; a socket's are consecutive, from its first on, and begin anew after the last. */
+  readonly devicesOfTenant: number;
+  /** Whether each sample must be the next after the one before it. */
+  readonly isEvery: boolean;
+}
+
+/** What was counted since it was last taken. */
+export interface Counts {
+  updates: number;
+  /** Updates that were not sent before, whose age is in `ages`. */
+  fresh: number;
+  frames: number;
+  bytes: number;
+  alerts: number;
+  answers: number;
+  historySamples: number;
+  historyEnds: number;
+  /** Fresh updates by age in milliseconds; the last one holds all that were older. */
+  ages: Uint32Array;
+}
+
+const MAX_AGE_MS = 30_000;
+const DAY_MS = 86_400_000;
+const NAME_AT = BEFORE_NAME.length + 2;
+const STAMP_AT = BEFORE_NAME.length + NAME_LENGTH + BEFORE_STAMP.length;
+const STAMP_LENGTH = 30;
+/** Bytes of a message that must be there before it is looked at. */
+const LOOK_BYTES = STAMP_AT + STAMP_LENGTH;
+const TYPE_AT = '{"type":"'.length;
+const ONE_SAMPLE = Buffer.from(BEFORE_NAME);
+const ONE_STAMP = Buffer.from('"timestamp":"');
+const letter = (text: string) => text.charCodeAt(0);
+const [A, B, F, H, P, R, S, T, U] = [..."abfhprstu"].map(letter) as number[];
+
+export class FrameScan {
+  readonly counts: Counts = {
+    updates: 0,
+    fresh: 0,
+    frames: 0,
+    bytes: 0,
+    alerts: 0,
+    answers: 0,
+    historySamples: 0,
+    historyEnds: 0,
+    ages: new Uint32Array(MAX_AGE_MS + 1),
+  };
+  /** Updates of each socket. */
+  readonly updatesOf: Uint32Array;
+  /** Number of the newest sample by socket and device; -1 before the first. */
+  readonly newestOf: Int32Array;
+  /** The device with which each socket begins. */
+  readonly firstOf: Int32Array;
+  readonly answersOf: Uint32Array;
+  /** The first thing that was wrong. */
+  fault: string | null = null;
+  #expected: Expectations;
+  readonly #skipOf: Int32Array;
+  readonly #restOf: Array<Uint8Array<ArrayBuffer> | null>;
+
+  constructor(maxSockets: number, expected: Expectations) {
+    this.#expected = expected;
+    this.updatesOf = new Uint32Array(maxSockets);
+    this.firstOf = new Int32Array(maxSockets);
+    this.answersOf = new Uint32Array(maxSockets);
+    this.newestOf = new Int32Array(maxSockets * expected.devicesPerSocket).fill(-1);
+    this.#skipOf = new Int32Array(maxSockets);
+    this.#restOf = new Array(maxSockets).fill(null);
+  }
+
+  /** Bytes of a frame whose beginning came before; they stand at the buffer's beginning when it is scanned. */
+  restOf(socket: number): Uint8Array<ArrayBuffer> | null {
+    return this.#restOf[socket] ?? null;
+  }
+
+  /** Forgets a connection; what its device's numbers were stays, unless it starts anew. */
+  reset(socket: number, { isAnew }: { readonly isAnew: boolean }): void {
+    this.#skipOf[socket] = 0;
+    this.#restOf[socket] = null;
+    this.answersOf[socket] = 0;
+    if (!isAnew) return;
+    const { devicesPerSocket } = this.#expected;
+    this.newestOf.fill(-1, socket * devicesPerSocket, (socket + 1) * devicesPerSocket);
+  }
+
+  /** Takes what a socket received. Returns false when the peer has closed. */
+  take(socket: number, bytes: Buffer, { length, now }: { length: number; now: number }): boolean {
+    let at = this.#skipOf[socket] as number;
+    this.counts.bytes += length;
+    if (at > length) {
+      this.#skipOf[socket] = at - length;
+      return true;
+    }
+    this.#skipOf[socket] = 0;
+    this.#restOf[socket] = null;
+    while (at < length) {
+      const left = length - at;
+      const short = left < 2 ? 0 : (bytes[at + 1] as number) & 0x7f;
+      const header = short < 126 ? 2 : short === 126 ? 4 : 10;
+      if (left < header) return this.#keep(socket, bytes, { at, length });
+      const size = short < 126
+        ? short
+        : short === 126
+        ? ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)
+        : bytes.readUInt32BE(at + 6);
+      const first = bytes[at] as number;
+      if (first === 0x89) {
+        at += header + size;
+        continue;
+      }
+      if (first !== 0x81) {
+        if (first !== 0x88) this.#wrong(`A frame begins with ${first}`);
+        return false;
+      }
+      const from = at + header;
+      const type = from + TYPE_AT < length ? bytes[from + TYPE_AT] as number : 0;
+      const needed = type === B || type === H ? size : Math.min(size, LOOK_BYTES);
+      if (left < header + needed) return this.#keep(socket, bytes, { at, length });
+      this.counts.frames++;
+      this.#message(socket, bytes, { from, to: from + size, type, now });
+      at = from + size;
+    }
+    this.#skipOf[socket] = at - length;
+    return true;
+  }
+
+  #message(
+    socket: number,
+    bytes: Buffer,
+    { from, to, type, now }: { from: number; to: number; type: number; now: number },
+  ): void {
+    const { counts } = this;
+    switch (type) {
+      case T:
+        this.#sample(socket, bytes, { from, now });
+        return;
+      case B:
+        for (let at = bytes.indexOf(ONE_SAMPLE, from); at !== -1 && at < to;) {
+          this.#sample(socket, bytes, { from: at, now });
+          at = bytes.indexOf(ONE_SAMPLE, at + ONE_SAMPLE.length);
+        }
+        return;
+      case A:
+        counts.alerts++;
+        return;
+      case H:
+        if (bytes[from + TYPE_AT + 1] === letter("i")) this.#history(socket, bytes, { from, to });
+        else this.#answer(socket);
+        return;
+      case S:
+      case U:
+      case P:
+        this.#answer(socket);
+        return;
+      case F:
+      case R:
+        return;
+      default:
+        this.#wrong(`Unexpected message ${bytes.toString("utf8", from, Math.min(to, from + 200))}`);
+    }
+  }
+
+  #answer(socket: number): void {
+    this.counts.answers++;
+    (this.answersOf[socket] as number)++;
+  }
+
+  #sample(socket: number, bytes: Buffer, { from, now }: { from: number; now: number }): void {
+    const { counts } = this;
+    counts.updates++;
+    (this.updatesOf[socket] as number)++;
+    const slot = this.#slot(socket, digits(bytes, from + NAME_AT, 4));
+    if (slot === -1) return;
+    const at = from + STAMP_AT;
+    const n = digits(bytes, at + 23, 6);
+    const before = this.newestOf[slot] as number;
+    if (n === before && !this.#expected.isEvery) return;
+    if (n < before || (this.#expected.isEvery && before !== -1 && n !== before + 1)) {
+      this.#wrong(`Sample ${n} of a device came after ${before}`);
+    }
+    this.newestOf[slot] = n;
+    counts.fresh++;
+    const age = (now % DAY_MS - timeOfDay(bytes, at) + DAY_MS) % DAY_MS;
+    // A stamp may be a part of a millisecond ahead of a clock that is read once a burst.
+    counts.ages[age > DAY_MS / 2 ? 0 : Math.min(age, MAX_AGE_MS)] = 1 +
+      (counts.ages[age > DAY_MS / 2 ? 0 : Math.min(age, MAX_AGE_MS)] as number);
+  }
+
+  #history(socket: number, bytes: Buffer, { from, to }: { from: number; to: number }): void {
+    const name = from + '{"type":"history","device_id":"d-'.length;
+    const slot = this.#slot(socket, digits(bytes, name, 4));
+    if (slot === -1) return;
+    for (let at = bytes.indexOf(ONE_STAMP, from); at !== -1 && at < to;) {
+      const n = digits(bytes, at + ONE_STAMP.length + 23, 6);
+      const before = this.newestOf[slot] as number;
+      if (before !== -1 && n !== before + 1) this.#wrong(`History has ${n} after ${before}`);
+      this.newestOf[slot] = n;
+      this.counts.historySamples++;
+      at = bytes.indexOf(ONE_STAMP, at + ONE_STAMP.length);
+    }
+    if (bytes.lastIndexOf('"done":true', to) >= from) this.counts.historyEnds++;
+  }
+
+  #slot(socket: number, device: number): number {
+    const { devicesOfTenant, devicesPerSocket } = this.#expected;
+    const first = this.firstOf[socket] as number;
+    const place = (device - first + devicesOfTenant) % devicesOfTenant;
+    if (place < devicesPerSocket) return socket * devicesPerSocket + place;
+    this.#wrong(`Device ${device} came to a socket that follows ${devicesPerSocket} from ${first}`);
+    return -1;
+  }
+
+  #keep(
+    socket: number,
+    bytes: Buffer,
+    { at, length }: { readonly at: number; readonly length: number },
+  ): true {
+    this.#restOf[socket] = new Uint8Array(bytes.subarray(at, length));
+    this.counts.bytes -= length - at;
+    return true;
+  }
+
+  #wrong(fault: string): void {
+    this.fault ??= fault;
+  }
+}
+
+function digits(bytes: Uint8Array, at: number, count: number): number {
+  let value = 0;
+  for (let end = at + count; at < end; at++) value = value * 10 + (bytes[at] as number) - 48;
+  return value;
+}
+
+function timeOfDay(bytes: Uint8Array, at: number): number {
+  return ((digits(bytes, at + 11, 2) * 60 + digits(bytes, at + 14, 2)) * 60 +
+        digits(bytes, at + 17, 2)) * 1_000 + digits(bytes, at + 20, 3);
+}

@@ -1,0 +1,60 @@
+// Starts the service for a bench: its settings, its limits out of the way, its port.
+import { TEST_SECRET } from "../tests/support/tokens.ts";
+import { Child } from "./child.ts";
+import type { ServiceOptions } from "./subjects/service_entry.ts";
+
+export interface Subject {
+  readonly process: Child;
+  readonly port: number;
+}
+
+/** A machine that allows 20,000 descriptors serves this many sockets. */
+export const MAX_SOCKETS = 16_000;
+export const SOCKET_PATH = "/api/v2/ws?token=";
+
+const NO_LIMITS = {
+  MAX_CONNECTIONS: String(MAX_SOCKETS),
+  MAX_CONNECTIONS_PER_TENANT: "1000000",
+  MAX_CONNECTIONS_PER_USER: "1000000",
+  MAX_CONNECTIONS_PER_ADDRESS: "1000000",
+  MAX_HANDSHAKES_PER_SECOND: "1000000",
+  MAX_SUBSCRIPTIONS: "1000",
+};
+
+export async function startService(
+  options: ServiceOptions,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Subject> {
+  const process = Child.start("subjects/service_entry.ts", {
+    args: [options],
+    flags: ["--v8-flags=--expose-gc"],
+    env: {
+      ...(settings.JWKS_URL === undefined ? { JWT_SECRET: TEST_SECRET } : {}),
+      DATABASE_URL: "postgres://nobody@127.0.0.1:1/none",
+      INFLUXDB_URL: "http://127.0.0.1:1",
+      HOST: "127.0.0.1",
+      PORT: "0",
+      PING_SECONDS: "300",
+      LOG_LEVEL: "warning",
+      DRAIN_SECONDS: "0",
+      ...NO_LIMITS,
+      ...settings,
+    },
+  });
+  return await portOf(process);
+}
+
+/** The bare runtime, which sends so many messages a round to each socket once it is told to. */
+export async function startControl(messages: number): Promise<Subject> {
+  return await portOf(
+    Child.start("subjects/control_entry.ts", {
+      args: [{ messages }],
+      flags: ["--v8-flags=--expose-gc"],
+    }),
+  );
+}
+
+async function portOf(process: Child): Promise<Subject> {
+  const { port } = await process.ask<{ port: number }>(["port"]);
+  return { process, port };
+}

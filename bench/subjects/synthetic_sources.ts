@@ -1,0 +1,132 @@
+// Databases that cost nothing: every read is answered at once, or after a fixed time, with samples made on the spot. What
+// a bench measures with them is the service alone.
+import { setTimeout as pause } from "node:timers/promises";
+import type { Sources } from "../../src/sources/open_sources.ts";
+import type { Sample, TelemetrySource } from "../../src/sources/telemetry_source.ts";
+import { deviceName, stamp } from "../load/device_name.ts";
+
+export interface SyntheticOptions {
+  /** Devices that exist. */
+  readonly devices: number;
+  /** How many of a hundred have a new sample at each read. */
+  readonly changingPercent: number;
+  readonly readMs: number;
+  /** Samples a second and device, on a grid of their own; 0 for one at each read. */
+  readonly samplesPerSecond: number;
+}
+
+export interface SyntheticSources extends Sources {
+  /** Finds nothing until `run`, and takes its time for it, so that nothing is sent and little is spent. */
+  hold(): void;
+  run(): void;
+}
+
+const HELD_READ_MS = 200;
+
+export function syntheticSources(options: SyntheticOptions): SyntheticSources {
+  const { devices, changingPercent, readMs, samplesPerSecond } = options;
+  const numbers = new Map(Array.from({ length: devices }, (_, nth) => [deviceName(nth), nth]));
+  const newest = new Map<string, Sample>();
+  const startedAt = Date.now();
+  let isHeld = false;
+  let reads = 0;
+  const wait = async (signal: AbortSignal) => {
+    if (isHeld || readMs > 0) await pause(isHeld ? HELD_READ_MS : readMs);
+    signal.throwIfAborted();
+  };
+  const periodMs = 1_000 / samplesPerSecond;
+  const atGrid = (n: number, device: number): Sample =>
+    sampleOf({ ms: startedAt + n * periodMs, n, device });
+  const telemetry: TelemetrySource = {
+    async readLatest({ deviceIds, signal }) {
+      await wait(signal);
+      const now = Date.now();
+      const samples = new Map<string, Sample>();
+      const n = reads++;
+      for (const deviceId of deviceIds === "all" ? numbers.keys() : deviceIds) {
+        const device = numbers.get(deviceId);
+        if (device === undefined || isHeld) continue;
+        const isChanged = device % 100 < changingPercent || !newest.has(deviceId);
+        if (samplesPerSecond > 0) {
+          samples.set(deviceId, atGrid(Math.floor((now - startedAt) / periodMs), device));
+        } else {
+          if (isChanged) newest.set(deviceId, sampleOf({ ms: now, n, device }));
+          samples.set(deviceId, newest.get(deviceId)!);
+        }
+      }
+      return { samples, unreadable: new Map() };
+    },
+    async readRange({ deviceIds, after, signal, maxSamples, order }) {
+      await wait(signal);
+      if (samplesPerSecond === 0) throw new Error("Synthetic devices have no history here");
+      const last = Math.floor((Date.now() - startedAt) / periodMs);
+      const first = Math.max(0, Math.ceil((Date.parse(after) - startedAt) / periodMs));
+      const found = deviceIds.flatMap((deviceId) => {
+        const device = numbers.get(deviceId);
+        if (device === undefined) return [];
+        const samples: Sample[] = [];
+        for (let n = first; n <= last && samples.length < maxSamples; n++) {
+          const sample = atGrid(n, device);
+          if (sample.timestamp > after) samples.push(sample);
+        }
+        if (order === "descending") samples.reverse();
+        return samples.length === 0 ? [] : [[deviceId, samples] as const];
+      });
+      return { samples: new Map(found), truncated: new Set(), unreadable: new Map() };
+    },
+    async listDevices({ limit, signal }) {
+      await wait(signal);
+      const last = stamp(Date.now(), 0);
+      const known = [...numbers.keys()].map((device_id) => ({ device_id, last }));
+      return { devices: known.slice(0, limit), truncated: known.length > limit };
+    },
+  };
+  const noAlerts = async (signal: AbortSignal) => {
+    await wait(signal);
+    return [];
+  };
+  const ok = { state: "ok", since: startedAt, retryAt: null } as const;
+  return {
+    telemetry,
+    alerts: {
+      readOpen: ({ signal }) => noAlerts(signal),
+      readAlerts: ({ signal }) => noAlerts(signal),
+      readState: async ({ signal, isCounted }) => ({
+        open: await noAlerts(signal),
+        changed: [],
+        isChangedTruncated: false,
+        counts: isCounted ? { total: 0, bySeverity: {} } : null,
+      }),
+    },
+    signals: null,
+    state: () => ({ telemetry: ok, alerts: ok }),
+    check: () => Promise.resolve({ telemetry: { ok: true }, alerts: { ok: true } }),
+    hold: () => void (isHeld = true),
+    run: () => void (isHeld = false),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+/** A sample as devices of a plant have it: nine metrics. */
+export function sampleOf(
+  { ms, n, device }: { readonly ms: number; readonly n: number; readonly device: number },
+): Sample {
+  return { timestamp: stamp(ms, n), metrics: metricsOf({ n, device }) };
+}
+
+export function metricsOf(
+  { n, device }: { readonly n: number; readonly device: number },
+): Record<string, number | string | boolean> {
+  const turn = (n + device) % 1_000;
+  return {
+    temperature: 20 + turn / 50,
+    humidity: 40 + turn / 100,
+    pressure: 1_000 + turn / 10,
+    vibration: turn / 1_000,
+    voltage: 229.5 + turn / 2_000,
+    current: turn / 300,
+    power: turn * 0.75,
+    running: turn % 7 !== 0,
+    mode: turn % 3 === 0 ? "eco" : "normal",
+  };
+}

@@ -1,0 +1,118 @@
+// What benches on real databases share: InfluxDB and PostgreSQL of their own, ten tenants with alerts and devices, a
+// writer that gives every device a sample once a second, and the service on top. Everything runs on this machine.
+import { openInfluxd, type TestInfluxd } from "../tests/support/influxd.ts";
+import { openPostgres, type TestPostgres } from "../tests/support/postgres.ts";
+import { deviceName, stamp } from "./load/device_name.ts";
+import { startService, type Subject } from "./service.ts";
+import { metricsOf } from "./subjects/synthetic_sources.ts";
+import { tenantName } from "./tokens.ts";
+
+export interface WorldOptions {
+  readonly tenants: number;
+  readonly devicesOfTenant: number;
+  readonly pollSeconds: number;
+}
+
+const WRITE_MS = 1_000;
+const ALERTS_OF_TENANT = 5;
+
+export class World implements AsyncDisposable {
+  readonly service: Subject;
+  readonly tenants: number;
+  readonly #influxd: TestInfluxd;
+  readonly #postgres: TestPostgres;
+  readonly #options: WorldOptions;
+  readonly #over = new AbortController();
+  #writing: Promise<void> = Promise.resolve();
+  #written = 0;
+
+  static async open(options: WorldOptions): Promise<World> {
+    const [influxd, postgres] = await Promise.all([openInfluxd(), openPostgres()]);
+    for (let nth = 0; nth < options.tenants; nth++) {
+      await influxd.createDatabase(`telemetry_${tenantName(nth)}`);
+      await postgres.execute(
+        `INSERT INTO fleet_alert (tenant_id, site_id, device_id, alert_type, status, severity, summary)
+         SELECT $1, 'plant', 'd-' || lpad(i::text, 4, '0'), 'over_temperature', 'OPEN', i % 5, 'Too warm'
+         FROM generate_series(1, $2::int) AS i`,
+        [tenantName(nth), ALERTS_OF_TENANT],
+      );
+    }
+    const service = await startService({ synthetic: null }, {
+      DATABASE_URL: postgres.appUrl,
+      INFLUXDB_URL: influxd.url,
+      WS_POLL_SECONDS: String(options.pollSeconds),
+    });
+    const world = new World(service, { influxd, postgres, options });
+    world.#writing = world.#write();
+    return world;
+  }
+
+  private constructor(
+    service: Subject,
+    { influxd, postgres, options }: {
+      readonly influxd: TestInfluxd;
+      readonly postgres: TestPostgres;
+      readonly options: WorldOptions;
+    },
+  ) {
+    this.service = service;
+    this.#influxd = influxd;
+    this.#postgres = postgres;
+    this.#options = options;
+    this.tenants = options.tenants;
+  }
+
+  /** Samples that each device has by now. */
+  get written(): number {
+    return this.#written;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#over.abort();
+    await this.#writing;
+    await this.service.process[Symbol.asyncDispose]();
+    await this.#influxd.stop();
+    await this.#postgres.stop();
+  }
+
+  /** Every tenant's devices at once, each write stamped with the instant at which it begins. */
+  async #write(): Promise<void> {
+    const { signal } = this.#over;
+    let dueAt = performance.now();
+    for (let n = 0; !signal.aborted; n++) {
+      await Promise.all(Array.from({ length: this.#options.tenants }, async (_, nth) => {
+        const fields = Object.fromEntries(
+          Array.from(
+            { length: this.#options.devicesOfTenant },
+            (_, device) => [deviceName(device), fieldsOf({ n, device })],
+          ),
+        );
+        const at = stamp(Date.now(), n);
+        const lines = Object.entries(fields).map(([name, text]) =>
+          `telemetry,device_id=${name} ${text} ${nanosecondsOf(at)}`
+        );
+        await this.#influxd.write(`telemetry_${tenantName(nth)}`, lines.join("\n"));
+      }));
+      this.#written = n + 1;
+      dueAt = Math.max(dueAt + WRITE_MS, performance.now());
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, dueAt - performance.now());
+        signal.addEventListener("abort", () => {
+          clearTimeout(timer);
+          resolve();
+        }, { once: true });
+      });
+    }
+  }
+}
+
+function fieldsOf(of: { readonly n: number; readonly device: number }): string {
+  return Object.entries(metricsOf(of)).map(([name, value]) =>
+    `${name}=${typeof value === "string" ? `"${value}"` : value}`
+  ).join(",");
+}
+
+function nanosecondsOf(instant: string): string {
+  const ms = Date.parse(`${instant.slice(0, 23)}Z`);
+  return `${ms}${instant.slice(23, 29)}`;
+}
