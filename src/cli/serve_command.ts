@@ -21,7 +21,7 @@ export async function serveCommand(): Promise<null> {
   const crowded = () => ledger.crossed("reads");
   const sources = openSources(config, { clock, log, crowded, metrics });
   const app = createApp(config, { sources, clock, log, ledger, metrics });
-  guardProcess({ log });
+  guardProcess({ log, onFault: () => metrics.fault() });
   await leaveOnSignal(() => serve(app, { config, log }), { log });
   return null;
 }

@@ -86,14 +86,14 @@ Deno.test("Ticks, their reads and handshakes are traced, and no token is exporte
 });
 
 Deno.test("The engine whose spans would hold tokens does not start while traces are exported", async () => {
-  await using receiver = new OtlpReceiver();
   await using service = await ServiceProcess.start({
     DATABASE_URL: "postgres://nobody@127.0.0.1:1/none",
     INFLUXDB_URL: "http://127.0.0.1:1",
     JWT_SECRET: TEST_SECRET,
     PORT: "0",
     WS_ENGINE: "deno",
-    ...receiver.environment,
+    OTEL_DENO: "true",
+    OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1",
   });
   const { code } = await service.status;
   assert.equal(code, 2, service.said);
