@@ -34,6 +34,8 @@ interface Asked {
 
 /** How long a question waits for others that can share its read. */
 const GATHER_MS = 50;
+/** How long it waits at most, where the read before it takes its time. */
+const MAX_GATHER_MS = 1_000;
 /** Samples that a database is made to pass over in one read; each device costs as many as a history may hold. */
 const MAX_SKIPPED = 200_000;
 /** Where nobody knows better. */
@@ -47,6 +49,9 @@ export class HistoryReader implements Histories {
   readonly #options: HistoryReaderOptions;
   /** Groups that still gather, by tenant and windows. */
   readonly #gathering = new Map<string, HistoryGroup>();
+  /** The newest group that is being read, and the one that waits for it. */
+  readonly #running = new Map<string, HistoryGroup>();
+  readonly #late = new Map<string, HistoryGroup>();
   /** Sources and tenants whose queries are refused, and until when the log has said enough of it. */
   readonly #refused = new Map<string, number>();
 
@@ -132,11 +137,32 @@ export class HistoryReader implements Histories {
       refused: (error) => this.#refusal({ tenantId, source: "telemetry" }, error),
     });
     this.#gathering.set(key, group);
-    clock.setTimeout(() => {
-      this.#gathering.delete(key);
-      void group.run();
-    }, GATHER_MS);
+    clock.setTimeout(() => this.#due(key, group), GATHER_MS);
     return group;
+  }
+
+  /** Runs a group, or lets it gather on while the one before it is being read: the slower reads are, the fewer they get. */
+  #due(key: string, group: HistoryGroup): void {
+    if (!this.#running.has(key)) {
+      void this.#run(key, group);
+      return;
+    }
+    // Not for as long as somebody far back may need.
+    this.#options.clock.setTimeout(() => {
+      if (this.#gathering.get(key) === group) void this.#run(key, group);
+    }, MAX_GATHER_MS - GATHER_MS);
+    this.#late.set(key, group);
+  }
+
+  async #run(key: string, group: HistoryGroup): Promise<void> {
+    this.#gathering.delete(key);
+    this.#late.delete(key);
+    this.#running.set(key, group);
+    await group.run();
+    if (this.#running.get(key) !== group) return;
+    this.#running.delete(key);
+    const late = this.#late.get(key);
+    if (late !== undefined) void this.#run(key, late);
   }
 
   async #ranges(query: Omit<RangeQuery, "until">): Promise<RangeResult> {
