@@ -1,6 +1,5 @@
 // A process of a bench: asked by a line of JSON, answers with one; what it spends is read from the system. It must be
 // ended by whoever started it.
-import { Buffer } from "node:buffer";
 
 export interface Usage {
   /** Seconds of processor time since its start. */
@@ -68,7 +67,7 @@ export class Child implements AsyncDisposable {
     const answer = Promise.withResolvers<unknown>();
     this.#waiting.push(answer);
     try {
-      await this.#stdin.write(Buffer.from(`${JSON.stringify(question)}\n`));
+      await this.#stdin.write(new TextEncoder().encode(`${JSON.stringify(question)}\n`));
     } catch {
       // It has ended meanwhile; why, its last words say.
       answer.promise.catch(() => {});
