@@ -1,7 +1,6 @@
 // Brings a client that follows changes of alerts to a state that the feed goes on from: after it was away, or when its
 // socket could not take what changed. It must tell nothing twice and leave nothing out that the database still says.
-import { type Clock, delay } from "../clock.ts";
-import { HistoryError } from "../feed/history_error.ts";
+import type { Clock } from "../clock.ts";
 import type { AlertHistory, Histories } from "../feed/seam.ts";
 import type { Log } from "../observe/log.ts";
 import { instantOfMs } from "../protocol/nano_instant.ts";
@@ -9,6 +8,7 @@ import type { Alert, AlertChanges, Resume } from "../protocol/server_messages.ts
 import type { Whole } from "./alert_steps.ts";
 import type { AlertNews, AlertSubscription } from "./alert_subscription.ts";
 import type { Connection } from "./connection.ts";
+import { untilAnswered } from "./until_answered.ts";
 
 export interface AlertCatchUpDeps {
   readonly histories: Histories;
@@ -35,9 +35,6 @@ interface Past {
   /** When the answer was there, in milliseconds since the epoch. */
   readonly readAt: number;
 }
-
-const RETRY_BASE_MS = 1_000;
-const RETRY_MAX_MS = 30_000;
 
 /** Sends the whole list, and then what came and went since the client was there last. */
 export async function resumeAlerts(
@@ -153,25 +150,12 @@ async function untilRead(
     readonly deps: AlertCatchUpDeps;
   },
 ): Promise<Past | null> {
-  for (let attempt = 0; !signal.aborted; attempt++) {
-    let retryAfterMs = 0;
+  return await untilAnswered(async () => {
     // Before the question: what changes meanwhile is in the answer, or in the steps that follow.
     const whole = newest();
-    try {
-      const history = await histories.alerts({ tenantId, since, signal });
-      return signal.aborted ? null : { whole, history, readAt: clock.now() };
-    } catch (error) {
-      if (signal.aborted) return null;
-      if (!(error instanceof HistoryError)) throw error;
-      log.debug("history_unavailable", { source: "alerts", error });
-      failed();
-      ({ retryAfterMs } = error);
-    }
-    const ceilingMs = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** attempt);
-    const waitMs = Math.max(retryAfterMs, ceilingMs * (0.5 + random() / 2));
-    await delay(clock, Math.min(RETRY_MAX_MS, waitMs), signal);
-  }
-  return null;
+    const history = await histories.alerts({ tenantId, since, signal });
+    return { whole, history, readAt: clock.now() };
+  }, { source: "alerts", failed, clock, random, log, signal });
 }
 
 function idsOf(alerts: readonly Alert[]): ReadonlySet<number> {

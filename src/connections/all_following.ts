@@ -11,7 +11,7 @@ import type { DeviceFetching } from "./device_fetching.ts";
 import { followingOf, interestOf, releasedBy } from "./device_interest.ts";
 import type { DeviceStart } from "./device_request.ts";
 import type { DeviceOptions, DeviceSubscription, Progress } from "./device_subscription.ts";
-import { listUntilKnown } from "./known_devices.ts";
+import { untilAnswered } from "./until_answered.ts";
 
 export interface AllFollowingOptions {
   readonly feeds: Feeds;
@@ -138,8 +138,8 @@ export class AllFollowing {
     const { signal } = all;
     const { tenantId } = connection.group;
     await fetching.guard(connection, async () => {
-      const listed = await listUntilKnown({
-        list: () => listDevices(tenantId, signal),
+      const listed = await untilAnswered(() => listDevices(tenantId, signal), {
+        source: "telemetry",
         failed: () => all.unlisted(),
         clock,
         random,
@@ -147,7 +147,7 @@ export class AllFollowing {
         signal,
       });
       if (listed === null) return;
-      for (const deviceId of listed) connection.discovered(deviceId);
+      for (const deviceId of new Set(listed)) connection.discovered(deviceId);
       if (typeof start.after !== "string") this.#name(connection, all, start.after.keys());
       const answered: DeviceStart["answered"] = (resumes) => all.answer(resumes);
       fetching.resume(connection, { subscriptions: all.listed(), start: { ...start, answered } });

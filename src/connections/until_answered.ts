@@ -1,11 +1,11 @@
-// Asks for the tenant's devices until somebody can say them; it must ask no more often than a source that is down bears.
+// Asks about the past until somebody can answer; it must ask no more often than a source that is down bears.
 import { type Clock, delay } from "../clock.ts";
 import { HistoryError } from "../feed/history_error.ts";
+import type { SourceName } from "../feed/seam.ts";
 import type { Log } from "../observe/log.ts";
 
-export interface KnownDevicesOptions {
-  /** Throws HistoryError while nobody can say. */
-  readonly list: () => Promise<readonly string[]>;
+export interface UntilAnsweredOptions {
+  readonly source: SourceName;
   /** Told of each attempt that failed. */
   readonly failed: () => void;
   readonly clock: Clock;
@@ -17,19 +17,23 @@ export interface KnownDevicesOptions {
 const RETRY_BASE_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
 
-/** The devices, each once; null when the signal aborts first. Throws what is no fault of the source. */
-export async function listUntilKnown(
-  { list, failed, clock, random, log, signal }: KnownDevicesOptions,
-): Promise<ReadonlySet<string> | null> {
+/**
+ * The answer of `ask`, which throws HistoryError while nobody can say; null when the signal aborts first. Throws what is
+ * no fault of the source.
+ */
+export async function untilAnswered<Answer>(
+  ask: () => Promise<Answer>,
+  { source, failed, clock, random, log, signal }: UntilAnsweredOptions,
+): Promise<Answer | null> {
   for (let attempt = 0; !signal.aborted; attempt++) {
     let retryAfterMs = 0;
     try {
-      const known = new Set(await list());
-      return signal.aborted ? null : known;
+      const answer = await ask();
+      return signal.aborted ? null : answer;
     } catch (error) {
       if (signal.aborted) return null;
       if (!(error instanceof HistoryError)) throw error;
-      log.debug("history_unavailable", { source: "telemetry", error });
+      log.debug("history_unavailable", { source, error });
       failed();
       ({ retryAfterMs } = error);
     }
