@@ -11,6 +11,11 @@ const reasons: readonly (readonly [RegExp, SourceErrorKind])[] = [
   [/\borganization name\b.*\bnot found\b|\bprovide either orgID or org\b/, "denied"],
   [/\b(unauthorized|not authorized|insufficient permissions)\b/, "denied"],
   [/^query (interrupted|aborted|engine shutdown)\b/, "unavailable"],
+  // A bucket or a shard that is being taken away, by hand or by retention: the query itself is fine.
+  [
+    /^(\[shard \d+\] )?((tsdb store|engine) is closed|shard (is disabled|not found|is being deleted))\b/,
+    "unavailable",
+  ],
   [/^(max-concurrent-queries|query-timeout) limit exceeded\b/, "unavailable"],
 ];
 

@@ -256,6 +256,9 @@ Deno.test("An error inside of an InfluxQL answer has the kind that InfluxDB's se
     ["max-concurrent-queries limit exceeded(20, 20)", "unavailable"],
     ["query-timeout limit exceeded", "unavailable"],
     ["query interrupted", "unavailable"],
+    ["engine is closed", "unavailable"],
+    ["[shard 12] shard is disabled", "unavailable"],
+    ["shard is being deleted", "unavailable"],
     ["anything else: database not found", "rejected"],
   ];
   for (const [error, kind] of kinds) {
