@@ -2,6 +2,7 @@
 import { findInfluxd, openInfluxd, type TestInfluxd } from "../support/influxd.ts";
 import { findPostgres, openPostgres, type TestPostgres } from "../support/postgres.ts";
 import { lineProtocol } from "../sources/influx/line_protocol.ts";
+import { until } from "../support/until.ts";
 import { endure, type Fault } from "./endure.ts";
 import { FaultProxy } from "./fault_proxy.ts";
 import { FaultRig, tenantNames } from "./fault_rig.ts";
@@ -30,12 +31,26 @@ interface Stage {
 }
 
 const dropConnections =
-  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pulsewire'";
+  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'pulsewire'";
 
 function sql(server: TestPostgres, breaks: string, mends: string) {
   return {
     breaks: async () => void await server.execute(breaks),
     mends: async () => void await server.execute(mends),
+  };
+}
+
+/** Breaks what a login is judged by; those that got in before it was known are put out. */
+function login(server: TestPostgres, breaks: string, mends: string) {
+  const { mends: mend } = sql(server, breaks, mends);
+  return {
+    breaks: async () => {
+      await server.execute(breaks);
+      await until(async () => (await server.execute(dropConnections)).length === 0, {
+        what: "the end of all connections",
+      });
+    },
+    mends: mend,
   };
 }
 
@@ -67,17 +82,17 @@ const faults: Readonly<Record<string, (stage: Stage) => Omit<Fault, "source">>> 
     says: /did not answer|did not take a connection/,
   }),
   "PostgreSQL out of connections": ({ server }) => ({
-    ...sql(
+    ...login(
       server,
-      `ALTER ROLE pulsewire CONNECTION LIMIT 0; ${dropConnections}`,
+      "ALTER ROLE pulsewire CONNECTION LIMIT 0",
       "ALTER ROLE pulsewire CONNECTION LIMIT -1",
     ),
     says: /no connection left \(53300\)/,
   }),
   "A password that is no longer right": ({ server }) => ({
-    ...sql(
+    ...login(
       server,
-      `ALTER ROLE pulsewire PASSWORD 'another'; ${dropConnections}`,
+      "ALTER ROLE pulsewire PASSWORD 'another'",
       "ALTER ROLE pulsewire PASSWORD 'only-for-tests'",
     ),
     says: /refused the login or its password \(28P01\)/,
