@@ -1,6 +1,6 @@
 // The command `tail` against a real service on real databases: what it prints, how it comes back, and how it ends.
 import assert from "node:assert/strict";
-import { freePort } from "../packaging/free_port.ts";
+import { freePort } from "../support/free_port.ts";
 import { Databases, instant, leftOut, type Settings } from "../service/databases.ts";
 import { ServiceProcess } from "../service/service_process.ts";
 import { signToken, TEST_SECRET } from "../support/tokens.ts";

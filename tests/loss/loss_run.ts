@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { FaultProxy } from "../faults/fault_proxy.ts";
 import { ServiceProcess } from "../service/service_process.ts";
+import { freePort } from "../support/free_port.ts";
 import type { TestPostgres } from "../support/postgres.ts";
 import { signToken, TEST_SECRET } from "../support/tokens.ts";
 import { pause, until } from "../support/until.ts";
@@ -196,18 +197,4 @@ async function startService(
     throw error;
   }
   return service;
-}
-
-/** Below 32768, where no outgoing connection can have taken it while the service is away. */
-function freePort(): number {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    try {
-      Deno.listen({ hostname: "127.0.0.1", port }).close();
-      return port;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    }
-  }
-  throw new Error("Cannot find a free port between 20000 and 32000: 100 attempts failed");
 }

@@ -1,5 +1,5 @@
 // A PgBouncer in front of a test's PostgreSQL, on the configuration that operators are given; it must end with its test.
-import { freePort } from "./free_port.ts";
+import { freePort } from "../support/free_port.ts";
 import { changed, readExample } from "./example_file.ts";
 import { until } from "../support/until.ts";
 

@@ -2,7 +2,7 @@
 // its test and leave nothing behind.
 import { until } from "../support/until.ts";
 import { makeCertificate } from "../support/certificate.ts";
-import { freePort } from "./free_port.ts";
+import { freePort } from "../support/free_port.ts";
 
 export interface ProxySetUp {
   readonly folder: string;

@@ -1,5 +1,6 @@
 // Starts a real InfluxDB 1.x of its own on a loopback port; it must never touch one that it did not start.
 import { join } from "node:path";
+import { freePort } from "./free_port.ts";
 
 export interface InfluxdOptions {
   /** With it the server wants Basic auth, and this administrator is made. */
@@ -171,20 +172,6 @@ class Influxd implements TestInfluxd {
       throw error;
     }
   }
-}
-
-/** Below 32768, where no outgoing connection can have taken it. */
-function freePort(): number {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    try {
-      Deno.listen({ hostname: "127.0.0.1", port }).close();
-      return port;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    }
-  }
-  throw new Error("Cannot find a free port between 20000 and 32000: 100 attempts failed");
 }
 
 function configuration(folder: string, port: number, isAuthEnabled: boolean): string {

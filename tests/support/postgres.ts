@@ -3,6 +3,7 @@
 import { PGlite } from "@electric-sql/pglite";
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
 import { join } from "node:path";
+import { freePort } from "./free_port.ts";
 import postgres from "postgres";
 
 export interface TestPostgres extends AsyncDisposable {
@@ -250,18 +251,4 @@ async function run(program: string, args: readonly string[]): Promise<void> {
   const said = await Deno.readTextFile(errors);
   await Deno.remove(errors);
   if (code !== 0) throw new Error(`Cannot run ${program} ${args[0]}: exit ${code}: ${said}`);
-}
-
-/** Below 32768, where no outgoing connection can have taken it. */
-function freePort(): number {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    try {
-      Deno.listen({ hostname: "127.0.0.1", port }).close();
-      return port;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    }
-  }
-  throw new Error("Cannot find a free port between 20000 and 32000: 100 attempts failed");
 }
