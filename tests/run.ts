@@ -1,5 +1,6 @@
 // Runs the test-suite and closes with what was left out, why, and one line that machines can read. It must pass its
-// arguments on as they are, and never call a run green that left real servers out where CI=true.
+// arguments on as they are, and never call a run green that left real servers out where CI=true. Where no tests are
+// named it runs all of them as two processes side by side: much of the suite waits for databases to fail and recover.
 //
 // Usage: deno run … tests/run.ts [arguments of deno test]
 import { findInfluxd } from "./support/influxd.ts";
@@ -10,6 +11,9 @@ const PLAIN = /\x1b\[[0-9;]*m/g;
 const SUMMARY =
   /^(?:ok|FAILED) \| (\d+) passed(?: \(\d+ steps?\))? \| (\d+) failed(?: \(\d+ steps?\))?(?: \| (\d+) ignored(?: \(\d+ steps?\))?)?/;
 const IGNORED = /^(.*) \.\.\. ignored/;
+
+/** They spend their time waiting for outages, servers and browsers: about half of the whole. */
+const WAITING = ["faults", "loss", "events", "dashboard", "service", "cli", "http"];
 
 interface Outcome {
   passed: number;
@@ -33,10 +37,13 @@ function read(outcome: Outcome, line: string): void {
   if (name !== undefined) outcome.ignored.push(name.trim());
 }
 
-async function runTests(
-  args: readonly string[],
-  keptLogs: string,
-): Promise<[code: number, outcome: Outcome]> {
+interface Lane {
+  readonly args: readonly string[];
+  readonly keptLogs: string;
+  readonly print: (chunk: string) => Promise<void>;
+}
+
+async function runTests({ args, keptLogs, print }: Lane): Promise<Outcome> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", ...args],
     env: { [KEPT_LOGS_VARIABLE]: keptLogs },
@@ -45,20 +52,51 @@ async function runTests(
     stderr: "inherit",
   }).spawn();
   const outcome: Outcome = { passed: 0, failed: 0, skipped: 0, ignored: [], hasSummary: false };
-  const encoder = new TextEncoder();
   let rest = "";
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-    await writeAll(encoder.encode(chunk));
+    await print(chunk);
     const lines = (rest + chunk).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) read(outcome, line);
   }
   read(outcome, rest);
   const { code } = await child.status;
-  return [code, outcome];
+  if (outcome.failed === 0 && (code !== 0 || !outcome.hasSummary)) {
+    const why = outcome.hasSummary ? "" : " and without a summary";
+    await print(`deno test ended with ${code}${why}\n`);
+    outcome.failed = 1;
+  }
+  return outcome;
 }
 
-async function writeAll(bytes: Uint8Array): Promise<void> {
+/** Both halves at once; what the second one prints follows the first one's. */
+async function runAll(args: readonly string[], keptLogs: string): Promise<Outcome> {
+  const folder = new URL("./", import.meta.url);
+  const isTest = ({ name, isDirectory }: Deno.DirEntry) => isDirectory || /_test\.tsx?$/.test(name);
+  const names = [...Deno.readDirSync(folder)].filter(isTest).map(({ name }) => name).sort();
+  const pathsOf = (chosen: readonly string[]) => chosen.map((name) => `tests/${name}`);
+  const others = pathsOf(names.filter((name) => !WAITING.includes(name)));
+  let held = "";
+  const [first, second] = await Promise.all([
+    runTests({ args: [...args, ...others], keptLogs, print: write }),
+    runTests({
+      args: [...args, ...pathsOf(WAITING)],
+      keptLogs,
+      print: (chunk) => Promise.resolve(void (held += chunk)),
+    }),
+  ]);
+  await write(held);
+  return {
+    passed: first.passed + second.passed,
+    failed: first.failed + second.failed,
+    skipped: first.skipped + second.skipped,
+    ignored: [...first.ignored, ...second.ignored],
+    hasSummary: first.hasSummary && second.hasSummary,
+  };
+}
+
+async function write(text: string): Promise<void> {
+  const bytes = new TextEncoder().encode(text);
   for (let sent = 0; sent < bytes.length;) sent += await Deno.stdout.write(bytes.subarray(sent));
 }
 
@@ -83,8 +121,10 @@ function secretsIn(keptLogs: string): number {
 }
 
 const keptLogs = await Deno.makeTempDir({ prefix: "pulsewire_logs_" });
-const [code, outcome] = await runTests(Deno.args, keptLogs);
-const { passed, skipped, ignored } = outcome;
+const isNamed = Deno.args.some((arg) => !arg.startsWith("-"));
+const { passed, skipped, ignored, ...outcome } = isNamed
+  ? await runTests({ args: Deno.args, keptLogs, print: write })
+  : await runAll(Deno.args, keptLogs);
 let { failed } = outcome;
 const missing = missingServers();
 console.log(missing.length + ignored.length === 0 ? "\nNothing was left out." : "\nLeft out:");
@@ -95,9 +135,5 @@ if (Deno.env.get("CI") === "true" && missing.length > 0) {
 }
 failed += secretsIn(keptLogs);
 await Deno.remove(keptLogs, { recursive: true });
-if (failed === 0 && (code !== 0 || !outcome.hasSummary)) {
-  console.log(`deno test ended with ${code}${outcome.hasSummary ? "" : " and without a summary"}`);
-  failed = 1;
-}
 console.log(`${passed} passed, ${failed} failed${skipped === 0 ? "" : `, ${skipped} skipped`}`);
 Deno.exit(failed === 0 ? 0 : 1);
