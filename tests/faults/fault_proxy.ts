@@ -1,5 +1,6 @@
 // Stands on the wire to a real server and spoils it as told, counting every attempt that reaches it; in mode `forward` it
 // must change nothing.
+import { type Speaker, TcpRelay } from "../support/tcp_relay.ts";
 
 /**
  * - `refuse`: connections are closed as soon as they come, those there are at once
@@ -20,11 +21,10 @@ const PASSED_BYTES = 12;
 
 export class FaultProxy implements AsyncDisposable {
   readonly #options: FaultProxyOptions;
-  readonly #listener: Deno.TcpListener;
-  readonly #open = new Set<Deno.TcpConn>();
-  readonly #work = new Set<Promise<void>>();
+  readonly #relay: TcpRelay;
   readonly #stopped = new AbortController();
   readonly #over = Promise.withResolvers<void>();
+  readonly #decoder = new TextDecoder("latin1");
   #mode: FaultMode = "forward";
   /** Milliseconds that every answer is held back. */
   delayMs = 0;
@@ -37,8 +37,13 @@ export class FaultProxy implements AsyncDisposable {
 
   constructor(options: FaultProxyOptions) {
     this.#options = options;
-    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    this.#track(this.#accept());
+    this.#relay = new TcpRelay({
+      targetPort: options.targetPort,
+      accept: () => {
+        this.connections++;
+        return this.#mode === "refuse" ? null : (chunk, from) => this.#pass(chunk, from);
+      },
+    });
   }
 
   get mode(): FaultMode {
@@ -62,84 +67,27 @@ export class FaultProxy implements AsyncDisposable {
 
   /** Closes every connection that is open now. */
   drop(): void {
-    for (const connection of this.#open) closeQuietly(connection);
+    this.#relay.drop();
   }
 
   /** The URL with this proxy's port in place of the server's own. */
   through(url: string): string {
-    const address = new URL(url);
-    address.port = String(this.#listener.addr.port);
-    return address.href.replace(/\/$/, "");
+    return this.#relay.through(url).replace(/\/$/, "");
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
     this.#stopped.abort();
     this.#over.resolve();
-    this.#listener.close();
-    this.drop();
-    await Promise.all(this.#work);
+    return this.#relay[Symbol.asyncDispose]();
   }
 
-  async #accept(): Promise<void> {
-    for await (const client of this.#listener) {
-      this.connections++;
-      if (this.#mode === "refuse") closeQuietly(client);
-      else this.#track(this.#serve(client));
-    }
-  }
-
-  async #serve(client: Deno.TcpConn): Promise<void> {
-    this.#open.add(client);
-    let server: Deno.TcpConn;
-    try {
-      server = await Deno.connect({ hostname: "127.0.0.1", port: this.#options.targetPort });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.ConnectionRefused || isClosed(error))) throw error;
-      this.#open.delete(client);
-      closeQuietly(client);
-      return;
-    }
-    this.#open.add(server);
-    if (this.#stopped.signal.aborted) closeQuietly(server);
-    await Promise.all([
-      this.#pump(client, server, "request"),
-      this.#pump(server, client, "answer"),
-    ]);
-    this.#open.delete(client);
-    this.#open.delete(server);
-  }
-
-  async #pump(
-    from: Deno.TcpConn,
-    to: Deno.TcpConn,
-    kind: "request" | "answer",
-  ): Promise<void> {
-    const decoder = new TextDecoder("latin1");
-    const buffer = new Uint8Array(65_536);
-    try {
-      for (;;) {
-        const length = await from.read(buffer);
-        if (length === null) break;
-        const chunk = buffer.slice(0, length);
-        if (kind === "request") {
-          this.requests += decoder.decode(chunk).split(this.#options.marker).length - 1;
-        }
-        const passed = kind === "request" ? this.#request(chunk) : await this.#answer(chunk);
-        for (let sent = 0; sent < passed.length;) sent += await to.write(passed.subarray(sent));
-      }
-    } catch (error) {
-      if (!isClosed(error)) throw error;
-    } finally {
-      closeQuietly(from);
-      closeQuietly(to);
-    }
-  }
-
-  #request(chunk: Uint8Array): Uint8Array {
+  #pass(chunk: Uint8Array<ArrayBuffer>, from: Speaker): Uint8Array | Promise<Uint8Array> {
+    if (from === "server") return this.#answer(chunk);
+    this.requests += this.#decoder.decode(chunk).split(this.#options.marker).length - 1;
     return this.#mode === "hang" ? chunk.subarray(0, 0) : chunk;
   }
 
-  async #answer(chunk: Uint8Array): Promise<Uint8Array> {
+  async #answer(chunk: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
     if (this.delayMs > 0) await this.#pause(this.delayMs);
     if (this.held !== null) await Promise.race([this.held, this.#over.promise]);
     switch (this.#mode) {
@@ -148,7 +96,7 @@ export class FaultProxy implements AsyncDisposable {
       case "break-off":
         return chunk.subarray(0, PASSED_BYTES);
       case "garbage":
-        return crypto.getRandomValues(chunk as Uint8Array<ArrayBuffer>);
+        return crypto.getRandomValues(chunk);
       default:
         return chunk;
     }
@@ -165,24 +113,5 @@ export class FaultProxy implements AsyncDisposable {
       const timer = setTimeout(done, ms);
       signal.addEventListener("abort", done);
     });
-  }
-
-  #track(work: Promise<void>): void {
-    const tracked = work.finally(() => this.#work.delete(tracked));
-    this.#work.add(tracked);
-  }
-}
-
-function isClosed(error: unknown): boolean {
-  return error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted ||
-    error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe ||
-    error instanceof Deno.errors.NotConnected;
-}
-
-function closeQuietly(connection: Deno.TcpConn): void {
-  try {
-    connection.close();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
 }
