@@ -1,12 +1,12 @@
 // The service as main.ts composes it, on real databases or on synthetic ones, with a mouth that says what it holds and
 // what it spent. It is started by benches alone.
 import { createApp } from "../../src/app.ts";
-import { type Clock, systemClock, type TimerHandle } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
 import { guardProcess } from "../../src/observe/guard_process.ts";
 import { createLog } from "../../src/observe/log.ts";
 import { serve } from "../../src/serve.ts";
 import { openSources, type Sources } from "../../src/sources/open_sources.ts";
+import { CountingClock } from "../../tests/support/counting_clock.ts";
 import { answerAsked } from "../child.ts";
 import { type SyntheticOptions, syntheticSources } from "./synthetic_sources.ts";
 
@@ -37,27 +37,6 @@ export interface Holding {
   readonly timers: number;
   readonly heapBytes: number;
   readonly residentBytes: number;
-}
-
-/** Counts the timers that are set and have neither fired nor been cleared. */
-class CountingClock implements Clock {
-  readonly now = systemClock.now;
-  readonly monotonicNow = systemClock.monotonicNow;
-  readonly pending = new Set<TimerHandle>();
-
-  setTimeout(callback: () => void, delayMs: number): TimerHandle {
-    const handle = systemClock.setTimeout(() => {
-      this.pending.delete(handle);
-      callback();
-    }, delayMs);
-    this.pending.add(handle);
-    return handle;
-  }
-
-  clearTimeout(handle: TimerHandle): void {
-    this.pending.delete(handle);
-    systemClock.clearTimeout(handle);
-  }
 }
 
 const LAG_LOOK_MS = 20;

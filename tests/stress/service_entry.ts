@@ -1,7 +1,6 @@
 // The service as main.ts composes it, with a mouth: it answers over stdin and stdout what it holds. It must never be
 // anything but a part of the stress, as the product has no such questions.
 import { createApp } from "../../src/app.ts";
-import { type Clock, systemClock, type TimerHandle } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
 import { leaveOnSignal } from "../../src/leave_on_signal.ts";
 import { type LimitName, LIMITS } from "../../src/limits/limits.ts";
@@ -10,27 +9,7 @@ import { createLog } from "../../src/observe/log.ts";
 import { serve } from "../../src/serve.ts";
 import { openSources } from "../../src/sources/open_sources.ts";
 import { answerQuestions } from "../fuzz/subject_process.ts";
-
-/** Counts the timers that are set and have neither fired nor been cleared. */
-class CountingClock implements Clock {
-  readonly now = systemClock.now;
-  readonly monotonicNow = systemClock.monotonicNow;
-  readonly pending = new Set<TimerHandle>();
-
-  setTimeout(callback: () => void, delayMs: number): TimerHandle {
-    const handle = systemClock.setTimeout(() => {
-      this.pending.delete(handle);
-      callback();
-    }, delayMs);
-    this.pending.add(handle);
-    return handle;
-  }
-
-  clearTimeout(handle: TimerHandle): void {
-    this.pending.delete(handle);
-    systemClock.clearTimeout(handle);
-  }
-}
+import { CountingClock } from "../support/counting_clock.ts";
 
 const collectGarbage = (globalThis as { gc?: () => void }).gc;
 if (collectGarbage === undefined) throw new Error("Run it with --v8-flags=--expose-gc");
