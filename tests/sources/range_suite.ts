@@ -8,9 +8,12 @@ import type {
   Sample,
   TelemetrySource,
 } from "../../src/sources/telemetry_source.ts";
-import type { TelemetryFixture, TelemetryPoint } from "./telemetry_suite.ts";
-
-type Step = (fixture: TelemetryFixture, tenantId: string) => Promise<void>;
+import {
+  registerSteps,
+  type Step,
+  type TelemetryFixture,
+  type TelemetryPoint,
+} from "./telemetry_fixture.ts";
 
 const minuteMs = 60_000;
 const minuteNanos = 60_000_000_000n;
@@ -543,21 +546,10 @@ const steps: Readonly<Record<string, Step>> = {
   },
 };
 
-/** Registers one test with a step for each behaviour; every step has a tenant of its own. */
 export function rangeSuite(
   name: string,
   open: () => Promise<TelemetryFixture>,
-  options: { readonly ignore?: boolean } = {},
+  { ignore }: { readonly ignore?: boolean } = {},
 ): void {
-  Deno.test({
-    name,
-    ignore: options.ignore ?? false,
-    async fn(t) {
-      await using fixture = await open();
-      const run = crypto.randomUUID().slice(0, 8);
-      for (const [index, [behaviour, step]] of Object.entries(steps).entries()) {
-        await t.step(behaviour, () => step(fixture, `r${run}-${index}`));
-      }
-    },
-  });
+  registerSteps({ name, open, ignore, steps, prefix: "r" });
 }

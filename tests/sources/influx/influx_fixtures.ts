@@ -4,7 +4,7 @@ import { createFluxSource } from "../../../src/sources/influx/flux_source.ts";
 import type { InfluxOptions } from "../../../src/sources/influx/influx_options.ts";
 import { createInfluxqlSource } from "../../../src/sources/influx/influxql_source.ts";
 import { openInfluxd } from "../../support/influxd.ts";
-import type { TelemetryFixture, TelemetrySourceOptions } from "../telemetry_suite.ts";
+import type { TelemetryFixture, TelemetrySourceOptions } from "../telemetry_fixture.ts";
 import { lineProtocol } from "./line_protocol.ts";
 
 export type Language = "influxql" | "flux";

@@ -1,5 +1,5 @@
 // Writes points in InfluxDB's line protocol; it must escape by its rules and change no value.
-import type { TelemetryPoint } from "../telemetry_suite.ts";
+import type { TelemetryPoint } from "../telemetry_fixture.ts";
 
 export function lineProtocol(points: readonly TelemetryPoint[]): string {
   return points.map(line).join("\n");

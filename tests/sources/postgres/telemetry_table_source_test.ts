@@ -9,7 +9,8 @@ import { telemetryTableQueries } from "../../../src/sources/postgres/telemetry_t
 import type { PostgresPool } from "../../../src/sources/postgres/postgres_pool.ts";
 import { openPostgres } from "../../support/postgres.ts";
 import { rangeSuite } from "../range_suite.ts";
-import { type TelemetryFixture, type TelemetryPoint, telemetrySuite } from "../telemetry_suite.ts";
+import type { TelemetryFixture, TelemetryPoint } from "../telemetry_fixture.ts";
+import { telemetrySuite } from "../telemetry_suite.ts";
 import { forever, openPool, postgresSuite } from "./postgres_fixture.ts";
 
 function sourceOn(pool: PostgresPool, options: Partial<TelemetryTableOptions> = {}) {
