@@ -10,6 +10,8 @@ import { findPostgres } from "./support/postgres.ts";
 const PLAIN = /\x1b\[[0-9;]*m/g;
 const SUMMARY =
   /^(?:ok|FAILED) \| (\d+) passed(?: \(\d+ steps?\))? \| (\d+) failed(?: \(\d+ steps?\))?(?: \| (\d+) ignored(?: \(\d+ steps?\))?)?/;
+/** The line above a file's tests. */
+const FILE_BEGINS = /^(?:\x1b\[[0-9;]*m)*running \d+ tests? from/gm;
 const IGNORED = /^(.*) \.\.\. ignored/;
 
 /** They spend their time waiting for outages, servers and browsers: about half of the whole. */
@@ -40,7 +42,7 @@ function read(outcome: Outcome, line: string): void {
 interface Lane {
   readonly args: readonly string[];
   readonly keptLogs: string;
-  readonly print: (chunk: string) => Promise<void>;
+  readonly print: (chunk: string) => void;
 }
 
 async function runTests({ args, keptLogs, print }: Lane): Promise<Outcome> {
@@ -54,7 +56,7 @@ async function runTests({ args, keptLogs, print }: Lane): Promise<Outcome> {
   const outcome: Outcome = { passed: 0, failed: 0, skipped: 0, ignored: [], hasSummary: false };
   let rest = "";
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-    await print(chunk);
+    print(chunk);
     const lines = (rest + chunk).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) read(outcome, line);
@@ -63,41 +65,48 @@ async function runTests({ args, keptLogs, print }: Lane): Promise<Outcome> {
   const { code } = await child.status;
   if (outcome.failed === 0 && (code !== 0 || !outcome.hasSummary)) {
     const why = outcome.hasSummary ? "" : " and without a summary";
-    await print(`deno test ended with ${code}${why}\n`);
+    print(`deno test ended with ${code}${why}\n`);
     outcome.failed = 1;
   }
   return outcome;
 }
 
-/** Both halves at once; what the second one prints follows the first one's. */
+/** Both halves at once; each prints what a file of tests said when the file is through. */
 async function runAll(args: readonly string[], keptLogs: string): Promise<Outcome> {
   const folder = new URL("./", import.meta.url);
   const isTest = ({ name, isDirectory }: Deno.DirEntry) => isDirectory || /_test\.tsx?$/.test(name);
   const names = [...Deno.readDirSync(folder)].filter(isTest).map(({ name }) => name).sort();
-  const pathsOf = (chosen: readonly string[]) => chosen.map((name) => `tests/${name}`);
-  const others = pathsOf(names.filter((name) => !WAITING.includes(name)));
-  let held = "";
-  const [first, second] = await Promise.all([
-    runTests({ args: [...args, ...others], keptLogs, print: write }),
-    runTests({
-      args: [...args, ...pathsOf(WAITING)],
-      keptLogs,
-      print: (chunk) => Promise.resolve(void (held += chunk)),
-    }),
-  ]);
-  await write(held);
+  const others = names.filter((name) => !WAITING.includes(name));
+  const lanes = await Promise.all([others, WAITING].map(async (chosen) => {
+    const paths = chosen.map((name) => `tests/${name}`);
+    let held = "";
+    const print = (chunk: string) => {
+      held += chunk;
+      const end = [...held.matchAll(FILE_BEGINS)].at(-1)?.index ?? 0;
+      write(held.slice(0, end));
+      held = held.slice(end);
+    };
+    const outcome = await runTests({ args: [...args, ...paths], keptLogs, print });
+    write(held);
+    return outcome;
+  }));
   return {
-    passed: first.passed + second.passed,
-    failed: first.failed + second.failed,
-    skipped: first.skipped + second.skipped,
-    ignored: [...first.ignored, ...second.ignored],
-    hasSummary: first.hasSummary && second.hasSummary,
+    passed: sum(lanes.map(({ passed }) => passed)),
+    failed: sum(lanes.map(({ failed }) => failed)),
+    skipped: sum(lanes.map(({ skipped }) => skipped)),
+    ignored: lanes.flatMap(({ ignored }) => ignored),
+    hasSummary: lanes.every(({ hasSummary }) => hasSummary),
   };
 }
 
-async function write(text: string): Promise<void> {
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** At once and whole, so that what two say is not mixed. */
+function write(text: string): void {
   const bytes = new TextEncoder().encode(text);
-  for (let sent = 0; sent < bytes.length;) sent += await Deno.stdout.write(bytes.subarray(sent));
+  for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));
 }
 
 /** What no suite could run on, and what that means; CI installs these, so that there it is a failure. */
