@@ -2,7 +2,7 @@
 import { systemClock } from "../../src/clock.ts";
 import { openSources } from "../../src/sources/open_sources.ts";
 import { lineProtocol } from "../sources/influx/line_protocol.ts";
-import type { TelemetryPoint } from "../sources/telemetry_suite.ts";
+import type { TelemetryPoint } from "../sources/telemetry_fixture.ts";
 import { findInfluxd, openInfluxd, type TestInfluxd } from "../support/influxd.ts";
 import { findPostgres, openPostgres, type TestPostgres } from "../support/postgres.ts";
 import { startService, type TestService } from "../support/service.ts";
