@@ -37,6 +37,8 @@ export interface KeySource {
   readonly state: KeysState;
   /** Finds the key for a header; throws AuthError `keys_unavailable` while no key was ever reached. */
   readonly find: JWTVerifyGetKey<CryptoKey>;
+  /** Whether `find` could give the key now; keys that are too old are fetched again first, as `find` does it. */
+  holds(key: CryptoKey): Promise<boolean>;
   /** Tries to have keys, as often as the cooldown lets it, and says whether there are any; never rejects. */
   reach(): Promise<boolean>;
 }

@@ -25,7 +25,13 @@ export interface RemoteKeysOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-type KeySet = ReturnType<typeof createLocalJWKSet>;
+interface KeySet {
+  /** The document it was made of: the same text again is the same set. */
+  readonly text: string;
+  readonly find: ReturnType<typeof createLocalJWKSet>;
+  /** The keys that were found in it. */
+  readonly found: WeakSet<CryptoKey>;
+}
 
 /**
  * Stands in for jose's createRemoteJWKSet, which refuses every token once its cache is old and the
@@ -52,30 +58,37 @@ export class RemoteKeys implements KeySource {
   }
 
   readonly find: KeySource["find"] = async (header, jws) => {
+    const keys = await this.#current();
+    try {
+      return await findIn(keys, { header, jws });
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      await this.#refresh();
+      if (this.#keys === keys) throw error;
+      return await findIn(this.#keys!, { header, jws });
+    }
+  };
+
+  async holds(key: CryptoKey): Promise<boolean> {
+    return (await this.#current()).found.has(key);
+  }
+
+  async reach(): Promise<boolean> {
+    if (!this.#isFresh()) await this.#refresh();
+    return this.#keys !== null;
+  }
+
+  /** The keys to verify with now, fetched again first where they are too old. */
+  async #current(): Promise<KeySet> {
     if (!this.#isFresh()) {
       const refreshed = this.#refresh();
       // An issuer known to fail makes nobody wait for keys that are at hand.
       if (this.#keys === null || this.#failures === 0) await refreshed;
     }
-    const keys = this.#keys;
-    if (keys === null) {
-      throw new AuthError("keys_unavailable", "Failed to reach the issuer's keys", {
-        cause: this.#failure,
-      });
-    }
-    try {
-      return await keys(header, jws);
-    } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-      await this.#refresh();
-      if (this.#keys === keys) throw error;
-      return await this.#keys!(header, jws);
-    }
-  };
-
-  async reach(): Promise<boolean> {
-    if (!this.#isFresh()) await this.#refresh();
-    return this.#keys !== null;
+    if (this.#keys !== null) return this.#keys;
+    throw new AuthError("keys_unavailable", "Failed to reach the issuer's keys", {
+      cause: this.#failure,
+    });
   }
 
   #isFresh(): boolean {
@@ -135,12 +148,27 @@ export class RemoteKeys implements KeySource {
     try {
       const url = await this.#location.locate(signal);
       const document = await fetchJson(url, { fetch, signal });
-      const keys = createLocalJWKSet(document as Parameters<typeof createLocalJWKSet>[0]);
+      const text = JSON.stringify(document);
+      // What was verified with a set need not be verified again when the issuer only says it again.
+      if (text === this.#keys?.text) return this.#keys;
+      const find = createLocalJWKSet(document as Parameters<typeof createLocalJWKSet>[0]);
       // An issuer in trouble may answer an empty set; the keys at hand are better than none.
-      if (keys.jwks().keys.length === 0) throw new Error("Issuer's key set is empty");
-      return keys;
+      if (find.jwks().keys.length === 0) throw new Error("Issuer's key set is empty");
+      return { text, find, found: new WeakSet() };
     } finally {
       clock.clearTimeout(timer);
     }
   }
+}
+
+async function findIn(
+  keys: KeySet,
+  { header, jws }: {
+    readonly header: Parameters<KeySource["find"]>[0];
+    readonly jws: Parameters<KeySource["find"]>[1];
+  },
+): Promise<CryptoKey> {
+  const key = await keys.find(header, jws);
+  keys.found.add(key);
+  return key;
 }

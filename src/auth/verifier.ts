@@ -5,6 +5,7 @@ import type { Log } from "../observe/log.ts";
 import { AuthError } from "./auth_error.ts";
 import { hasDuplicateMember } from "./has_duplicate_member.ts";
 import { createKeySource, type KeyOptions, type KeySource, type KeysState } from "./key_source.ts";
+import { digestOf, RememberedTokens, type VerifiedToken } from "./remembered_tokens.ts";
 import { type Claims, type Scope, scopeOf, type ScopeRules } from "./scope.ts";
 
 /** Bytes of the longest token that is looked at: the usual bound of a whole request's headers, and of proxies before us. */
@@ -47,6 +48,9 @@ class TokenVerifier implements Verifier {
   readonly #options: VerifierOptions;
   readonly #keys: KeySource;
   readonly #rules: JWTVerifyOptions;
+  readonly #remembered = new RememberedTokens();
+  /** Verifications under way, by the digest of their token. */
+  readonly #underWay = new Map<string, Promise<Judged>>();
 
   constructor(options: VerifierOptions) {
     const { keys, audience } = options;
@@ -77,33 +81,73 @@ class TokenVerifier implements Verifier {
       throw invalid(`Token has ${token.length} bytes, at most ${MAX_TOKEN_BYTES} are read`);
     }
     if (!COMPACT_FORM.test(token)) throw invalid("Token is not a signed JWT in compact form");
-    const claims = await this.#authenticate(token);
-    assertUniqueNames(token);
-    const scope = scopeOf(claims, this.#options);
-    this.#assertCurrent(scope, claims);
-    return scope;
+    const judged = await this.#verified(token);
+    this.#assertCurrent(judged);
+    return judged.scope;
   }
 
-  async #authenticate(token: string): Promise<Claims> {
+  /** Skips nothing but the signature, and what follows from the token's bytes alone, where both were seen to be right. */
+  async #verified(token: string): Promise<Judged> {
+    const digest = digestOf(token);
+    const known = this.#remembered.find(digest);
+    if (known !== undefined) {
+      if (this.#options.clock.now() < known.scope.expiresAt && await this.#keys.holds(known.key)) {
+        return known;
+      }
+      this.#remembered.forget(digest);
+    }
+    const underWay = this.#underWay.get(digest);
+    if (underWay !== undefined) return await underWay;
+    const verifying = this.#verify(token, digest).finally(() => this.#underWay.delete(digest));
+    this.#underWay.set(digest, verifying);
+    return await verifying;
+  }
+
+  async #verify(token: string, digest: string): Promise<Judged> {
+    const { claims, key } = await this.#authenticate(token);
+    assertUniqueNames(token);
+    const judged = {
+      scope: scopeOf(claims, this.#options),
+      notBefore: instantOf(claims.nbf),
+      issuedAt: instantOf(claims.iat),
+    };
+    if (key !== null) this.#remembered.remember(digest, { ...judged, key });
+    return judged;
+  }
+
+  async #authenticate(token: string): Promise<Authentic> {
     const rules = { ...this.#rules, currentDate: new Date(this.#options.clock.now()) };
     try {
-      return (await jwtVerify(token, this.#keys.find, rules)).payload;
+      const { payload, key } = await jwtVerify(token, this.#keys.find, rules);
+      return { claims: payload, key };
     } catch (error) {
       if (error instanceof AuthError) throw error;
       if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw refused(error);
-      return await verifyWithAny(token, { candidates: error, rules });
+      return { claims: await verifyWithAny(token, { candidates: error, rules }), key: null };
     }
   }
 
   /** jose rounds its clock down to seconds, knows no future `iat`, and read the clock before the keys came. */
-  #assertCurrent(scope: Scope, claims: Claims): void {
+  #assertCurrent({ scope, notBefore, issuedAt }: Judged): void {
     const nowMs = this.#options.clock.now();
     if (nowMs >= scope.expiresAt) throw invalid("Token has expired");
     const latestMs = nowMs + this.#options.clockToleranceSeconds * 1000;
-    if (typeof claims.iat === "number" && claims.iat * 1000 > latestMs) {
-      throw invalid("Token was issued in the future");
-    }
+    if (notBefore > latestMs) throw invalid("Token is not valid yet");
+    if (issuedAt > latestMs) throw invalid("Token was issued in the future");
   }
+}
+
+/** What a token says; whether it does so now is judged each time. */
+type Judged = Omit<VerifiedToken, "key">;
+
+interface Authentic {
+  readonly claims: Claims;
+  /** Null where several keys were tried: which of them it was is not told, so that the token is not remembered. */
+  readonly key: CryptoKey | null;
+}
+
+function instantOf(seconds: unknown): number {
+  return typeof seconds === "number" ? seconds * 1000 : -Infinity;
 }
 
 /** A token without `kid` may fit several keys of a set, as it does while an issuer rotates. */
@@ -121,10 +165,12 @@ async function verifyWithAny(
   throw refused(new errors.JWSSignatureVerificationFailed());
 }
 
+const decoder = new TextDecoder();
+
 /** Two readers of a text that names a claim twice could see two tenants. */
 function assertUniqueNames(token: string): void {
   for (const part of token.split(".", 2)) {
-    if (hasDuplicateMember(new TextDecoder().decode(base64url.decode(part)))) {
+    if (hasDuplicateMember(decoder.decode(base64url.decode(part)))) {
       throw invalid("Token names a claim or a header parameter twice");
     }
   }
