@@ -8,7 +8,9 @@ import type { Frame } from "../protocol/frame.ts";
 import { instantOfMs, instantOfNanos, nanosOf } from "../protocol/nano_instant.ts";
 import type { Resume, Sample } from "../protocol/server_messages.ts";
 import { DeviceCatchUp } from "./device_catch_up.ts";
+import { deliverPages } from "./deliver_pages.ts";
 import type { EveryFollow } from "./every_follow.ts";
+import type { HistoryPart } from "./history_views.ts";
 
 export interface CatchUpDevice {
   readonly deviceId: string;
@@ -28,7 +30,7 @@ export interface CatchUpRequest {
   readonly frames: {
     history(
       deviceId: string,
-      samples: readonly Sample[],
+      part: HistoryPart,
       options: { readonly isDone: boolean; readonly readAt: number },
     ): Frame;
     telemetry(deviceId: string, sample: Sample, readAt: number): Frame | null;
@@ -55,8 +57,6 @@ export interface CatchUpDeps {
   readonly futureMs: number;
 }
 
-/** Samples of one `history` message, and of what is given to the socket at once. */
-const PAGE_SAMPLES = 500;
 /** Devices that are asked for at once: it bounds what an answer holds in memory. */
 const MAX_DEVICES = 500;
 const RETRY_BASE_MS = 1_000;
@@ -69,15 +69,6 @@ const FIRST_READ_LOOK_MS = 10;
 const ASKED_MS = 1_000;
 /** How often is looked whether the feed has read a device at last. */
 const LOOK_MS = 500;
-
-/** What is ready to be given to the socket of one device. */
-interface Parcel {
-  readonly device: DeviceCatchUp;
-  readonly frames: readonly Frame[];
-  readonly isDone: boolean;
-  /** Samples in it. */
-  readonly size: number;
-}
 
 /**
  * Resolves when each device has joined the present or is not wanted any more, or the signal aborts. A source that can't
@@ -95,11 +86,13 @@ export async function catchUp(request: CatchUpRequest, deps: CatchUpDeps): Promi
 class CatchUp {
   readonly #request: CatchUpRequest;
   readonly #deps: CatchUpDeps;
+  readonly #bounds: Bounds;
   readonly #devices = new Set<DeviceCatchUp>();
 
   constructor(request: CatchUpRequest, deps: CatchUpDeps) {
     this.#request = request;
     this.#deps = deps;
+    this.#bounds = boundsOf(deps);
     for (const device of request.devices) {
       this.#devices.add(request.kind === "lag" ? this.#lagging(device) : this.#resuming(device));
     }
@@ -117,7 +110,7 @@ class CatchUp {
         const waits = wanted.map(({ isReady, notBefore }) => isReady ? notBefore - now : LOOK_MS);
         await delay(this.#deps.clock, Math.min(...waits), signal);
       } else {
-        await this.#send(await this.#read(ready.slice(0, MAX_DEVICES)));
+        await this.#deliver(await this.#read(ready.slice(0, MAX_DEVICES)));
       }
     }
   }
@@ -141,7 +134,7 @@ class CatchUp {
       device.resume = { from: device.resume.from, complete: false, reason: "source_unavailable" };
     }
     answered(new Map(devices.map(({ deviceId, resume }) => [deviceId, resume])));
-    await this.#send(pages);
+    await this.#deliver(pages);
   }
 
   /** Waits a little for the feed's first read of the devices. */
@@ -215,56 +208,15 @@ class CatchUp {
     }
   }
 
-  async #send(pages: ReadonlyMap<DeviceCatchUp, HistoryPage>): Promise<void> {
-    const { signal } = this.#request;
-    let parcels: Parcel[] = [];
-    let size = 0;
-    for (const [device, page] of pages) {
-      for (const parcel of this.#parcels(device, page)) {
-        parcels.push(parcel);
-        size += parcel.size;
-        if (size < PAGE_SAMPLES) continue;
-        await this.#deliver(parcels);
-        if (signal.aborted) return;
-        parcels = [];
-        size = 0;
-      }
-    }
-    if (parcels.length > 0) await this.#deliver(parcels);
-  }
-
-  *#parcels(device: DeviceCatchUp, page: HistoryPage): Generator<Parcel> {
-    const { kind, frames } = this.#request;
-    const { readAt } = page;
-    const { samples, isDone } = device.take(page);
-    for (let start = 0; start === 0 || start < samples.length; start += PAGE_SAMPLES) {
-      const part = samples.slice(start, start + PAGE_SAMPLES);
-      const isEnd = isDone && start + PAGE_SAMPLES >= samples.length;
-      if (part.length === 0 && !isEnd) return;
-      yield {
-        device,
-        isDone: isEnd,
-        size: part.length,
-        frames: kind === "resume"
-          ? [frames.history(device.deviceId, part, { isDone: isEnd, readAt })]
-          : part.map((sample) => frames.telemetry(device.deviceId, sample, readAt))
-            .filter((frame) => frame !== null),
-      };
-    }
-  }
-
-  async #deliver(parcels: readonly Parcel[]): Promise<void> {
-    const { send, signal, isWanted, joined } = this.#request;
-    const wanted = parcels.filter(({ device }) => isWanted(device.deviceId));
-    const frames = wanted.flatMap((parcel) => parcel.frames);
-    if (frames.length > 0) await send(frames);
-    for (const { device, isDone } of wanted) {
-      if (signal.aborted) return;
-      if (!isDone || !isWanted(device.deviceId)) continue;
-      this.#devices.delete(device);
-      device.join();
-      joined(device.deviceId, device.last);
-    }
+  #deliver(pages: ReadonlyMap<DeviceCatchUp, HistoryPage>): Promise<void> {
+    return deliverPages(pages, {
+      ...this.#request,
+      joined: (device) => {
+        this.#devices.delete(device);
+        device.join();
+        this.#request.joined(device.deviceId, device.last);
+      },
+    });
   }
 
   #wanted(): readonly DeviceCatchUp[] {
@@ -275,25 +227,18 @@ class CatchUp {
   }
 
   #resuming({ deviceId, after, follow }: CatchUpDevice): DeviceCatchUp {
-    const { clock, historyMs, futureMs } = this.#deps;
-    const now = clock.now();
-    const oldest = instantOfMs(now - historyMs);
-    const startedAt = instantOfMs(now);
+    const { startedAt, oldest, tooOld, latest } = this.#bounds;
     let resume: Resume = { from: after, complete: true };
-    // Who asks for all that there is asked a moment ago.
-    if (after < instantOfMs(now - historyMs - ASKED_MS)) {
-      resume = { from: oldest, complete: false, reason: "too_old" };
-    } // A device whose clock runs ahead, as far as reads go, makes such a cursor.
-    else if (after > instantOfMs(now + futureMs)) {
-      resume = { from: startedAt, complete: false, reason: "in_future" };
-    }
+    if (after < tooOld) resume = { from: oldest, complete: false, reason: "too_old" };
+    // A device whose clock runs ahead, as far as reads go, makes such a cursor.
+    else if (after > latest) resume = { from: startedAt, complete: false, reason: "in_future" };
     const { resolutionSeconds } = this.#request;
     return new DeviceCatchUp({ deviceId, follow, resolutionSeconds, after, startedAt, resume });
   }
 
   #lagging({ deviceId, after, follow }: CatchUpDevice): DeviceCatchUp {
-    const { clock, lateMs } = this.#deps;
-    const startedAt = instantOfMs(clock.now());
+    const { lateMs } = this.#deps;
+    const { startedAt } = this.#bounds;
     const from = follow?.floor ?? earlier(after < startedAt ? after : startedAt, lateMs);
     const device = new DeviceCatchUp({
       deviceId,
@@ -308,6 +253,25 @@ class CatchUp {
     device.isMeasured = true;
     return device;
   }
+}
+
+/** Between which instants a history may begin. */
+interface Bounds {
+  readonly startedAt: string;
+  readonly oldest: string;
+  /** Who asks for all that there is asked a moment ago. */
+  readonly tooOld: string;
+  readonly latest: string;
+}
+
+function boundsOf({ clock, historyMs, futureMs }: CatchUpDeps): Bounds {
+  const now = clock.now();
+  return {
+    startedAt: instantOfMs(now),
+    oldest: instantOfMs(now - historyMs),
+    tooOld: instantOfMs(now - historyMs - ASKED_MS),
+    latest: instantOfMs(now + futureMs),
+  };
 }
 
 function earlier(instant: string, ms: number): string {

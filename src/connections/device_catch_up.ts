@@ -22,7 +22,7 @@ export interface DeviceCatchUpOptions {
 
 /** What one page brought. */
 export interface Progress {
-  /** Ascending; none that was sent before. */
+  /** Ascending; none that was sent before. The page's own list where it holds nothing else. */
   readonly samples: readonly Sample[];
   /** Whether the present is reached: what is later is in the batches, or pushed. */
   readonly isDone: boolean;
@@ -113,15 +113,21 @@ export class DeviceCatchUp {
       return { samples, isDone: this.#settle({ isLast, restart: back < newest ? back : newest }) };
     }
     this.#position = newest;
-    const unsent = samples.filter(({ timestamp }) => !this.#sent.has(timestamp));
+    const sent = this.#sent;
+    const unsent = sent.size === 0
+      ? samples
+      : samples.filter(({ timestamp }) => !sent.has(timestamp));
     const last = unsent.at(-1)?.timestamp ?? null;
     this.#last = later(this.#last, last);
     this.#cursor = later(this.#cursor, last);
     const restart = this.#restart();
-    this.#sent = new Set(
-      [...this.#sent, ...unsent.map(({ timestamp }) => timestamp)]
-        .filter((timestamp) => timestamp > restart),
-    );
+    // Without batches it never goes back behind what was sent.
+    if (this.#follow !== null) {
+      this.#sent = new Set(
+        [...sent, ...unsent.map(({ timestamp }) => timestamp)]
+          .filter((timestamp) => timestamp > restart),
+      );
+    }
     return { samples: unsent, isDone: this.#settle({ isLast, restart }) };
   }
 

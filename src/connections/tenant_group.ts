@@ -11,6 +11,7 @@ import type {
 } from "../feed/seam.ts";
 import { AlertSteps } from "./alert_steps.ts";
 import type { Connection } from "./connection.ts";
+import { HistoryViews } from "./history_views.ts";
 import { MessageViews } from "./message_views.ts";
 
 /** A state and when it was delivered, on the monotonic clock: what a full socket missed must not be sent when it is old. */
@@ -97,6 +98,7 @@ export class TenantGroup {
   readonly tenantId: string;
   readonly connections = new Set<Connection>();
   readonly views = new MessageViews();
+  readonly historyViews = new HistoryViews();
   /** What those need who follow more of the alerts than the core protocol's list. */
   readonly alertSteps = new AlertSteps();
   readonly #devices = new Map<string, FollowedDevice>();

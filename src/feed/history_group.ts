@@ -3,15 +3,22 @@
 import type { Clock } from "../clock.ts";
 import { SourceError } from "../sources/source_error.ts";
 import type { RangeResult } from "../sources/telemetry_source.ts";
+import { DevicePages } from "./device_pages.ts";
 import { HistoryError } from "./history_error.ts";
 import { lowerBound } from "./history_window.ts";
 import type { HistoryPage, HistoryQuestion } from "./seam.ts";
 
-export interface GroupRead {
+/** What one read is to bring. */
+export interface GroupQuery {
   readonly deviceIds: readonly string[];
   /** Instant with nine digits; samples, and windows' starts, later than it are read, ascending. */
   readonly after: string;
   readonly maxSamples: number;
+}
+
+export interface GroupRead {
+  /** Called once, when the read's turn has come. */
+  readonly query: () => GroupQuery;
   readonly signal: AbortSignal;
 }
 
@@ -19,7 +26,7 @@ export interface HistoryGroupOptions {
   readonly resolutionSeconds: number | null;
   readonly clock: Clock;
   /** Throws HistoryError, or SourceError where the source refuses the query. */
-  readonly read: (query: GroupRead) => Promise<RangeResult>;
+  readonly read: (read: GroupRead) => Promise<RangeResult>;
   /** What a device's askers are told whose read the source refuses. */
   readonly refused: (error: SourceError) => HistoryError;
 }
@@ -43,6 +50,20 @@ interface Asker {
   readonly settle: (error: unknown) => void;
 }
 
+/** What one read is for. */
+interface Part {
+  readonly wishes: readonly Wish[];
+  readonly query: GroupQuery;
+  /** When it began, in milliseconds since the epoch. */
+  readonly readAt: number;
+}
+
+interface Reading {
+  readonly life: AbortController;
+  /** Null until its turn has come. */
+  part: Part | null;
+}
+
 /** Samples that one read brings, of all devices and of one. */
 const MAX_SAMPLES = 20_000;
 const MAX_DEVICE_SAMPLES = 1_000;
@@ -57,9 +78,10 @@ const MAX_ISOLATION_READS = 32;
 export class HistoryGroup {
   readonly #options: HistoryGroupOptions;
   readonly #wishes: Wish[] = [];
+  /** What is still to be read, the next first; null until the first read's turn has come. */
+  #parts: (readonly Wish[])[] | null = null;
   #isolationReads = MAX_ISOLATION_READS;
-  /** Ends the read under way when the last who waits for it has gone. */
-  #checkReading = () => {};
+  #reading: Reading | null = null;
 
   constructor(options: HistoryGroupOptions) {
     this.#options = options;
@@ -95,17 +117,18 @@ export class HistoryGroup {
     });
   }
 
-  /** Reads what was asked, the youngest first. Never rejects: a fault of ours reaches the askers. */
-  async run(): Promise<void> {
-    const ages = byAge(this.#wishes, this.#options.clock.now());
-    for (const [index, wishes] of ages.entries()) {
-      try {
-        for (const part of parts(wishes)) await this.#serve(part);
-      } catch (error) {
-        // What the source can't say now of some, it can't say of the others either.
-        for (const wish of ages.slice(index).flat()) giveUp(wish, error);
-        return;
-      }
+  /**
+   * Reads what was asked, the youngest first. Others may ask until the first read's turn has come: `began` is told of
+   * that. Never rejects: a fault of ours reaches the askers.
+   */
+  async run(began: () => void): Promise<void> {
+    try {
+      while (this.#wishes.some(isWaiting)) await this.#readNext(began);
+      began();
+    } catch (error) {
+      began();
+      // What the source can't say now of some, it can't say of the others either.
+      for (const wish of this.#wishes) giveUp(wish, error);
     }
   }
 
@@ -113,66 +136,94 @@ export class HistoryGroup {
    * Reads from the lowest instant on. Who is not reached because others ask for so much before is read with fewer of
    * them, at last alone.
    */
-  async #serve(wishes: readonly Wish[]): Promise<void> {
-    const wanted = wishes.filter(isWaiting);
-    if (wanted.length === 0) return;
-    let left: readonly Wish[];
+  async #readNext(began: () => void): Promise<void> {
+    const { clock, read } = this.#options;
+    const reading: Reading = { life: new AbortController(), part: null };
+    const query = (): GroupQuery => {
+      began();
+      reading.part = partOf(this.#takeWishes(), clock.now());
+      return reading.part.query;
+    };
+    this.#reading = reading;
     try {
-      left = await this.#read(wanted);
+      const result = await read({ query, signal: reading.life.signal });
+      if (reading.part !== null) this.#putBack(answer(reading.part, result));
     } catch (error) {
-      if (!(error instanceof SourceError)) throw error;
-      const isAlone = wanted.every(({ deviceId }) => deviceId === wanted[0]?.deviceId);
-      if (isAlone || this.#isolationReads-- <= 0) {
-        const refusal = this.#options.refused(error);
-        for (const wish of wanted) giveUp(wish, refusal);
-        return;
-      }
-      left = [...wanted].sort((a, b) => a.deviceId < b.deviceId ? -1 : 1);
+      if (reading.life.signal.aborted) return;
+      if (!(error instanceof SourceError) || reading.part === null) throw error;
+      this.#isolate(reading.part.wishes, error);
+    } finally {
+      this.#reading = null;
     }
-    if (left.length === 0) return;
-    const middle = Math.ceil(left.length / 2);
-    await this.#serve(left.slice(0, middle));
-    await this.#serve(left.slice(middle));
   }
 
-  /** Returns the wishes that the read did not reach. */
-  async #read(wishes: readonly Wish[]): Promise<readonly Wish[]> {
-    const { clock, read } = this.#options;
-    const after = wishes.reduce(
-      (lowest, wish) => wish.after < lowest ? wish.after : lowest,
-      wishes[0]?.after ?? "",
-    );
-    const deviceIds = [...new Set(wishes.map(({ deviceId }) => deviceId))];
-    const share = Math.floor(MAX_SAMPLES / deviceIds.length);
-    const maxSamples = Math.min(MAX_DEVICE_SAMPLES, Math.max(MIN_DEVICE_SAMPLES, share));
-    const life = new AbortController();
-    this.#checkReading = () => {
-      if (!wishes.some(isWaiting)) life.abort();
-    };
-    const readAt = clock.now();
-    try {
-      const { samples, truncated } = await read({
-        deviceIds,
-        after,
-        maxSamples,
-        signal: life.signal,
-      });
-      return wishes.filter((wish) => {
-        const { deviceId } = wish;
-        const isLast = !truncated.has(deviceId);
-        const later = samples.get(deviceId)?.filter(({ timestamp }) => timestamp > wish.after) ??
-          [];
-        if (later.length === 0 && !isLast && wish.after > after) return true;
-        give(wish, { samples: later, isLast, readAt });
-        return false;
-      });
-    } catch (error) {
-      if (life.signal.aborted) return [];
-      throw error;
-    } finally {
-      this.#checkReading = () => {};
-    }
+  /** Ends the read under way when the last who waits for it has gone. */
+  #checkReading(): void {
+    if (this.#reading === null) return;
+    const { life, part } = this.#reading;
+    if (!(part?.wishes ?? this.#wishes).some(isWaiting)) life.abort();
   }
+
+  /** Those that the next read is for. */
+  #takeWishes(): readonly Wish[] {
+    this.#parts ??= byAge(this.#wishes, this.#options.clock.now())
+      .flatMap((wishes) => [...parts(wishes)]);
+    for (let part = this.#parts.shift(); part !== undefined; part = this.#parts.shift()) {
+      const waiting = part.filter(isWaiting);
+      if (waiting.length > 0) return waiting;
+    }
+    return [];
+  }
+
+  /** Lets those be read next, in two parts, that were not reached. */
+  #putBack(wishes: readonly Wish[]): void {
+    if (wishes.length === 0) return;
+    const middle = Math.ceil(wishes.length / 2);
+    this.#parts?.unshift(wishes.slice(0, middle), wishes.slice(middle));
+  }
+
+  /** Finds the devices by halves whose reads are refused. */
+  #isolate(wishes: readonly Wish[], error: SourceError): void {
+    const isAlone = wishes.every(({ deviceId }) => deviceId === wishes[0]?.deviceId);
+    if (isAlone || this.#isolationReads-- <= 0) {
+      const refusal = this.#options.refused(error);
+      for (const wish of wishes) giveUp(wish, refusal);
+      return;
+    }
+    this.#putBack([...wishes].sort((a, b) => a.deviceId < b.deviceId ? -1 : 1));
+  }
+}
+
+function partOf(wishes: readonly Wish[], readAt: number): Part {
+  const after = wishes.reduce(
+    (lowest, wish) => wish.after < lowest ? wish.after : lowest,
+    wishes[0]?.after ?? "",
+  );
+  const deviceIds = [...new Set(wishes.map(({ deviceId }) => deviceId))];
+  const share = Math.floor(MAX_SAMPLES / deviceIds.length);
+  const maxSamples = Math.min(MAX_DEVICE_SAMPLES, Math.max(MIN_DEVICE_SAMPLES, share));
+  return { wishes, query: { deviceIds, after, maxSamples }, readAt };
+}
+
+/** Gives each wish its page and returns those that the read did not reach. */
+function answer(
+  { wishes, query: { after }, readAt }: Part,
+  { samples, truncated }: RangeResult,
+): readonly Wish[] {
+  const pages = new Map<string, DevicePages>();
+  return wishes.filter((wish) => {
+    const { deviceId } = wish;
+    let cuts = pages.get(deviceId);
+    if (cuts === undefined) {
+      const isLast = !truncated.has(deviceId);
+      cuts = new DevicePages({ samples: samples.get(deviceId) ?? [], isLast, readAt });
+      pages.set(deviceId, cuts);
+    }
+    const page = cuts.after(wish.after);
+    if (page.samples.length === 0 && !page.isLast && wish.after > after) return true;
+    give(wish, page);
+    return false;
+  });
 }
 
 function isWaiting({ asker, isOpen }: Wish): boolean {

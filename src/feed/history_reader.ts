@@ -3,9 +3,9 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { instantOfMs } from "../protocol/nano_instant.ts";
-import type { SideAnswer, SideReads } from "../sources/side_reads.ts";
+import type { SideAnswer, SideQuery, SideRanges, SideReads } from "../sources/side_reads.ts";
 import { SourceError } from "../sources/source_error.ts";
-import type { RangeQuery, RangeResult } from "../sources/telemetry_source.ts";
+import type { RangeResult } from "../sources/telemetry_source.ts";
 import { HistoryError } from "./history_error.ts";
 import { HistoryGroup } from "./history_group.ts";
 import { lowerBound, nextWindow } from "./history_window.ts";
@@ -36,6 +36,8 @@ interface Asked {
 const GATHER_MS = 50;
 /** How long it waits at most, where the read before it takes its time. */
 const MAX_GATHER_MS = 1_000;
+/** A tenant whose questions go on and on is read for half of the time, but none of them waits for longer than this. */
+const MAX_PAUSE_MS = 500;
 /** Samples that a database is made to pass over in one read; each device costs as many as a history may hold. */
 const MAX_SKIPPED = 200_000;
 /** Where nobody knows better. */
@@ -80,16 +82,14 @@ export class HistoryReader implements Histories {
       const chunk = bounds.slice(start, start + size);
       const { samples } = await this.#orRefusal(
         { tenantId, source: "telemetry" },
-        this.#ranges({
-          tenantId,
+        this.#ranges({ tenantId, signal }, () => ({
           deviceIds: chunk.map(({ deviceId }) => deviceId),
           after: chunk[0]?.after ?? "",
           maxSamples: 1,
           order: "descending",
           resolutionSeconds,
           skipSamples: historySamples,
-          signal,
-        }),
+        })),
       );
       for (const { deviceId, after } of chunk) {
         const timestamp = samples.get(deviceId)?.[0]?.timestamp;
@@ -133,7 +133,12 @@ export class HistoryReader implements Histories {
     const group = new HistoryGroup({
       resolutionSeconds,
       clock,
-      read: (query) => this.#ranges({ ...query, tenantId, resolutionSeconds, order: "ascending" }),
+      read: ({ query, signal }) =>
+        this.#ranges({ tenantId, signal }, () => ({
+          ...query(),
+          resolutionSeconds,
+          order: "ascending",
+        })),
       refused: (error) => this.#refusal({ tenantId, source: "telemetry" }, error),
     });
     this.#gathering.set(key, group);
@@ -147,28 +152,48 @@ export class HistoryReader implements Histories {
       void this.#run(key, group);
       return;
     }
-    // Not for as long as somebody far back may need.
-    this.#options.clock.setTimeout(() => {
-      if (this.#gathering.get(key) === group) void this.#run(key, group);
-    }, MAX_GATHER_MS - GATHER_MS);
     this.#late.set(key, group);
+    // Not for as long as somebody far back may need.
+    this.#runLate(key, { group, delayMs: MAX_GATHER_MS - GATHER_MS });
   }
 
+  /** Lets a group be read in its turn; until then it gathers on. */
   async #run(key: string, group: HistoryGroup): Promise<void> {
-    this.#gathering.delete(key);
+    const { clock } = this.#options;
     this.#late.delete(key);
     this.#running.set(key, group);
-    await group.run();
+    let beganAt = clock.monotonicNow();
+    await group.run(() => {
+      if (this.#gathering.get(key) !== group) return;
+      this.#gathering.delete(key);
+      beganAt = clock.monotonicNow();
+    });
     if (this.#running.get(key) !== group) return;
-    this.#running.delete(key);
     const late = this.#late.get(key);
-    if (late !== undefined) void this.#run(key, late);
+    if (late === undefined) {
+      this.#running.delete(key);
+      return;
+    }
+    // Who comes back with many others costs less the more of them share a read.
+    const tookMs = clock.monotonicNow() - beganAt;
+    this.#runLate(key, { group: late, delayMs: Math.min(MAX_PAUSE_MS, tookMs) });
   }
 
-  async #ranges(query: Omit<RangeQuery, "until">): Promise<RangeResult> {
+  #runLate(
+    key: string,
+    { group, delayMs }: { readonly group: HistoryGroup; readonly delayMs: number },
+  ): void {
+    this.#options.clock.setTimeout(() => {
+      if (this.#late.get(key) === group) void this.#run(key, group);
+    }, delayMs);
+  }
+
+  async #ranges(side: SideQuery, query: () => Omit<SideRanges, "until">): Promise<RangeResult> {
     const { reads, clock, futureMs } = this.#options;
-    const until = instantOfMs(clock.now() + futureMs);
-    const answer = await reads.ranges({ ...query, until });
+    const answer = await reads.ranges(
+      side,
+      () => ({ ...query(), until: instantOfMs(clock.now() + futureMs) }),
+    );
     // A tenant that has nothing to read from is new: there is no past of it.
     return !answer.ok && answer.refusal === "missing" ? NO_PAST : valueOf(answer);
   }

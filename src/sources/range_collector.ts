@@ -31,8 +31,8 @@ export class RangeCollector {
     const timestamp = resolutionSeconds === null
       ? sample.timestamp
       : windowStart(sample.timestamp, resolutionSeconds);
+    const stored = timestamp === sample.timestamp ? sample : { ...sample, timestamp };
     const known = this.#samples.get(deviceId);
-    const stored = { timestamp, metrics: sample.metrics };
     if (known === undefined) this.#samples.set(deviceId, [stored]);
     else known.push(stored);
   }
@@ -50,10 +50,14 @@ export class RangeCollector {
     const truncated = new Set<string>();
     const sign = order === "ascending" ? 1 : -1;
     for (const [deviceId, rows] of this.#samples) {
+      if (rows.length > maxSamples) truncated.add(deviceId);
+      if (isInOrder(rows, order)) {
+        samples.set(deviceId, rows.length > maxSamples ? rows.slice(0, maxSamples) : rows);
+        continue;
+      }
       rows.sort((a, b) =>
         a.timestamp === b.timestamp ? 0 : a.timestamp < b.timestamp ? -sign : sign
       );
-      if (rows.length > maxSamples) truncated.add(deviceId);
       const merged: Sample[] = [];
       for (const row of rows) {
         const last = merged.at(-1);
@@ -64,6 +68,17 @@ export class RangeCollector {
     }
     return { samples, truncated, unreadable: this.#unreadable };
   }
+}
+
+/** Whether nothing is left to sort or to merge. */
+function isInOrder(rows: readonly Sample[], order: RangeQuery["order"]): boolean {
+  let before = rows[0]?.timestamp ?? "";
+  for (let index = 1; index < rows.length; index++) {
+    const { timestamp } = rows[index] as Sample;
+    if (order === "ascending" ? timestamp <= before : timestamp >= before) return false;
+    before = timestamp;
+  }
+  return true;
 }
 
 /** A device that moved wrote one sample under two sites; where both know a metric, the first row's stays. */

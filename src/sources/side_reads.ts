@@ -45,18 +45,7 @@ export type SideRange =
   & Pick<RangeQuery, "after" | "until" | "maxSamples" | "resolutionSeconds">
   & { readonly deviceId: string };
 
-export type SideRanges =
-  & SideQuery
-  & Pick<
-    RangeQuery,
-    | "deviceIds"
-    | "after"
-    | "until"
-    | "maxSamples"
-    | "order"
-    | "resolutionSeconds"
-    | "skipSamples"
-  >;
+export type SideRanges = Omit<RangeQuery, keyof SideQuery>;
 
 export type SideAlertState =
   & SideQuery
@@ -127,10 +116,15 @@ export class SideReads {
     return answer.ok ? { ok: true, value: samplesOf(answer.value, deviceId) } : answer;
   }
 
-  /** Samples of several devices. */
-  ranges(query: SideRanges): Promise<SideAnswer<RangeResult>> {
+  /** Samples of several devices: which, is asked when the read's turn has come. */
+  ranges(query: SideQuery, ranges: () => SideRanges): Promise<SideAnswer<RangeResult>> {
     const { telemetry } = this.#options.sources;
-    return this.#answer("telemetry", query, (signal) => telemetry.readRange({ ...query, signal }));
+    const { tenantId } = query;
+    return this.#answer(
+      "telemetry",
+      query,
+      (signal) => telemetry.readRange({ ...ranges(), tenantId, signal }),
+    );
   }
 
   /** The open alerts, what changed lately and the counts. */

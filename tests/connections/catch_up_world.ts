@@ -3,6 +3,7 @@
 import { delay } from "../../src/clock.ts";
 import { catchUp, type CatchUpDeps } from "../../src/connections/catch_up.ts";
 import { EveryFollow } from "../../src/connections/every_follow.ts";
+import type { HistoryPart } from "../../src/connections/history_views.ts";
 import { FollowedDevice } from "../../src/connections/tenant_group.ts";
 import { HistoryError } from "../../src/feed/history_error.ts";
 import type { Histories, HistoryPage, HistoryQuestion } from "../../src/feed/seam.ts";
@@ -314,9 +315,10 @@ export function sampleOf(timestamp: string): Sample {
 
 export function history(
   deviceId: string,
-  samples: readonly Sample[],
+  { page, start, end }: HistoryPart,
   { isDone }: { readonly isDone: boolean },
 ): Frame {
+  const samples = page.slice(start, end);
   return frameOf({ type: "history", device_id: deviceId, samples, done: isDone });
 }
 

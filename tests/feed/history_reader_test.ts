@@ -3,7 +3,7 @@ import { HistoryError } from "../../src/feed/history_error.ts";
 import { HistoryReader } from "../../src/feed/history_reader.ts";
 import type { HistoryPage, HistoryQuestion } from "../../src/feed/seam.ts";
 import { instantOfMs } from "../../src/protocol/nano_instant.ts";
-import type { SideAlertState, SideRanges } from "../../src/sources/side_reads.ts";
+import type { SideAlertState, SideQuery, SideRanges } from "../../src/sources/side_reads.ts";
 import { RangeCollector } from "../../src/sources/range_collector.ts";
 import { SourceError } from "../../src/sources/source_error.ts";
 import type { AlertTableState } from "../../src/sources/alert_source.ts";
@@ -24,7 +24,7 @@ type Answer<Value> =
 class Fixture {
   readonly clock = fakeClock();
   readonly log = memoryLog();
-  readonly reads: SideRanges[] = [];
+  readonly reads: (SideQuery & SideRanges)[] = [];
   readonly alertReads: SideAlertState[] = [];
   readonly aborted: unknown[] = [];
   readonly #stored = new Map<string, Sample[]>();
@@ -33,7 +33,7 @@ class Fixture {
   alertState: Answer<AlertTableState> | Error = new Error("No alerts");
   readonly reader = new HistoryReader({
     reads: {
-      ranges: (query) => this.#ranges(query),
+      ranges: (side, query) => this.#ranges(side, query),
       alertState: (query) => {
         this.alertReads.push(query);
         return this.alertState instanceof Error
@@ -47,6 +47,9 @@ class Fixture {
     historySamples: 5,
     maxOpenAlerts: 7,
   });
+
+  /** Waited for by each read, as for a place in the line. */
+  turn: Promise<void> | null = null;
 
   /** Stores samples so many seconds after 11:00:00. */
   store(deviceId: string, seconds: Iterable<number>): void {
@@ -80,9 +83,22 @@ class Fixture {
     return this.reads.map(({ deviceIds, after }) => [deviceIds.join(), secondOf(after)]);
   }
 
-  async #ranges({ signal, ...query }: SideRanges): Promise<Answer<RangeResult>> {
-    this.reads.push({ signal, ...query });
-    const fault = this.fault({ signal, ...query });
+  async #turn(signal: AbortSignal): Promise<void> {
+    if (this.turn === null) return;
+    await Promise.race([
+      this.turn,
+      new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+    ]);
+  }
+
+  async #ranges(
+    { tenantId, signal }: SideQuery,
+    ask: () => SideRanges,
+  ): Promise<Answer<RangeResult>> {
+    await this.#turn(signal);
+    const query = ask();
+    this.reads.push({ tenantId, signal, ...query });
+    const fault = this.fault(query);
     await new Promise<void>((resolve, reject) => {
       const timer = this.clock.setTimeout(resolve, 100);
       signal.addEventListener("abort", () => {
@@ -153,6 +169,72 @@ Deno.test("Questions of one tenant within 50 ms are one read, and each is answer
     1_000,
   ]);
   await Promise.all([foreign, late]);
+});
+
+Deno.test("Who asks for the same samples is given the very same page", async () => {
+  const fixture = new Fixture();
+  fixture.store("a", range(-4, -1));
+  const asked = [-9, -5, -5, -3, -1, -1].map((second) => fixture.ask({ a: second }));
+  await fixture.clock.advance(1_000);
+  const pages = (await Promise.all(asked)).map((found) => found.get("a"));
+  assert.deepEqual(pages.map((page) => page?.samples.length), [4, 4, 4, 2, 0, 0]);
+  assert.ok(pages[0] === pages[1] && pages[1] === pages[2] && pages[4] === pages[5]);
+  assert.equal(fixture.reads.length, 1);
+});
+
+Deno.test("Questions that come before a read's turn share it, and nobody is asked for who left meanwhile", async () => {
+  const fixture = new Fixture();
+  fixture.store("a", range(-9, -1));
+  const turn = Promise.withResolvers<void>();
+  fixture.turn = turn.promise;
+  const leaves = new AbortController();
+  const left = assert.rejects(fixture.ask({ gone: -80 }, { signal: leaves.signal }), /Gone/);
+  const first = fixture.ask({ a: -3 });
+  await fixture.clock.advance(3_000);
+  const second = fixture.ask({ a: -5, b: -2 });
+  leaves.abort(new Error("Gone"));
+  await left;
+  await fixture.clock.advance(3_000);
+  turn.resolve();
+  await fixture.clock.advance(100);
+  assert.deepEqual(fixture.asked, [["a,b", -5]]);
+  assert.deepEqual(short(await first), { a: [[-2, -1], true] });
+  assert.deepEqual(short(await second), { a: [[-4, -3, -2, -1], true], b: [[], true] });
+  assert.equal(fixture.clock.timerCount, 0);
+});
+
+Deno.test("Who waits for a turn alone and leaves is not read for; the next one is", async () => {
+  const fixture = new Fixture();
+  fixture.store("a", [-1]);
+  const turn = Promise.withResolvers<void>();
+  fixture.turn = turn.promise;
+  const leaves = new AbortController();
+  const left = assert.rejects(fixture.ask({ gone: -5 }, { signal: leaves.signal }), /Gone/);
+  await fixture.clock.advance(100);
+  leaves.abort(new Error("Gone"));
+  await left;
+  await fixture.clock.advance(0);
+  const next = fixture.ask({ a: -5 });
+  turn.resolve();
+  await fixture.clock.advance(200);
+  assert.deepEqual(short(await next), { a: [[-1], true] });
+  assert.deepEqual(fixture.asked, [["a", -5]]);
+});
+
+Deno.test("A tenant whose questions go on and on is read for half of the time at most", async () => {
+  const fixture = new Fixture();
+  fixture.store("a", [-1]);
+  const asked: Promise<unknown>[] = [];
+  const beganAt: number[] = [];
+  for (let ms = 0; ms < 2_000; ms += 10) {
+    asked.push(fixture.ask({ a: -5 }));
+    await fixture.clock.advance(10);
+    if (fixture.reads.length > beganAt.length) beganAt.push(ms + 10);
+  }
+  await fixture.clock.advance(1_000);
+  await Promise.all(asked);
+  // 100 ms to read and as long until the next.
+  assert.deepEqual(beganAt.slice(0, 4), [50, 250, 450, 650]);
 });
 
 Deno.test("Who goes far back is read apart and after those who do not", async () => {

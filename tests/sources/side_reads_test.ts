@@ -149,7 +149,10 @@ Deno.test("Ranges of several devices are one question, passed on as it was asked
   for (let second = 1; second <= 6; second++) sources.put("acme", "dev-1", sampleAt(second));
   sources.put("acme", "dev-2", sampleAt(9));
   const { signal } = new AbortController();
-  const answer = await reads.ranges({ ...RANGE, skipSamples: 3, signal });
+  const answer = await reads.ranges(
+    { tenantId: "acme", signal },
+    () => ({ ...RANGE, skipSamples: 3 }),
+  );
   assert.ok(answer.ok);
   assert.deepEqual([...answer.value.samples], [["dev-1", [sampleAt(4), sampleAt(5)]]]);
   assert.deepEqual([...answer.value.truncated], ["dev-1"]);
@@ -190,16 +193,21 @@ Deno.test("Questions of several devices and of alerts wait in their source's lin
   const { reads, ask, sources, letGo } = fixture({ maxReads: 1 });
   const first = ask("acme");
   const { signal } = new AbortController();
-  const second = reads.ranges({ ...RANGE, signal });
+  let isAsked = false;
+  const second = reads.ranges({ tenantId: "acme", signal }, () => {
+    isAsked = true;
+    return RANGE;
+  });
   const asked = { tenantId: "acme", limit: 1, changedSince: null, isCounted: false, signal };
   // Alerts have a line of their own.
   assert.equal((await reads.alertState(asked)).ok, true);
+  assert.equal(isAsked, false, "which range is asked for when its turn has come");
   assert.equal(sources.historyReads.length, 1);
   letGo();
   assert.ok((await first).ok && (await second).ok);
   const refused = { ok: false, refusal: "unavailable", retryAfterMs: 5_000 };
   sources.historyFault = () => new SourceError("unavailable", "Connection refused");
   sources.alertFault = () => new SourceError("unavailable", "Connection refused");
-  assert.deepEqual(await reads.ranges({ ...RANGE, signal }), refused);
+  assert.deepEqual(await reads.ranges({ tenantId: "acme", signal }, () => RANGE), refused);
   assert.deepEqual(await reads.alertState(asked), refused);
 });

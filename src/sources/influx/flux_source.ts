@@ -37,6 +37,7 @@ interface TableLayout {
   readonly deviceIndex: number;
   readonly timeIndex: number;
   readonly fields: readonly FluxTableColumn[];
+  readonly names: readonly string[];
 }
 
 const dialect = {
@@ -140,13 +141,12 @@ async function collect(
     if (values.length !== tableMeta.columns.length) {
       throw garbageFault("a row doesn't fit its columns");
     }
-    const { deviceIndex, timeIndex, fields } = layout;
+    const { deviceIndex, timeIndex, fields, names } = layout;
     sink.add({
       deviceId: toText(values[deviceIndex] as string),
       storedAt: values[timeIndex] as string,
-      fields: fields.map((field) =>
-        [field.label, toValue(values[field.index] as string, field.dataType)] as const
-      ),
+      names,
+      values: fields.map(({ index, dataType }) => toValue(values[index] as string, dataType)),
     });
   }
 }
@@ -167,7 +167,8 @@ function tableLayout(
     throw garbageFault("a table has no device or no time");
   }
   const fields = stored.filter((column) => column !== device && column !== time);
-  return { table, deviceIndex: device.index, timeIndex: time.index, fields };
+  const names = fields.map(({ label }) => label);
+  return { table, deviceIndex: device.index, timeIndex: time.index, fields, names };
 }
 
 /** A query that fails after its answer began says so in a table of its own. */

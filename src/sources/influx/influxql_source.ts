@@ -132,11 +132,9 @@ async function readText(chunks: AsyncIterable<Uint8Array>): Promise<string> {
 }
 
 function collect({ deviceId, columns, rows }: Series, sink: RowSink): void {
-  for (const [storedAt, ...values] of rows) {
-    // By place and not by name: a field may be called like the column before it.
-    const fields = values.map((value, index) => [columns[index + 1] as string, value] as const);
-    sink.add({ deviceId, storedAt, fields });
-  }
+  // By place and not by name: a field may be called like the column before it.
+  const names = columns.slice(1);
+  for (const row of rows) sink.add({ deviceId, storedAt: row[0], names, values: row.slice(1) });
 }
 
 function collectWindows(
@@ -144,14 +142,14 @@ function collectWindows(
   { columns, sink }: { readonly columns: readonly WindowColumn[]; readonly sink: RowSink },
 ): void {
   if (named.length !== columns.length + 1) throw garbageFault("a window's columns are others");
-  for (const [storedAt, ...values] of rows) {
-    const fields = columns.flatMap(({ field, isMean }, index) => {
-      const value = values[index];
-      if (value === null) return [];
+  const names = columns.map(({ field }) => field);
+  for (const row of rows) {
+    const values = columns.map(({ isMean }, index) => {
+      const value = row[index + 1];
       // A mean is a double, however many digits it was written with.
-      return [[field, isMean ? Number(value) : value] as const];
+      return isMean && value !== null ? Number(value) : value;
     });
-    sink.add({ deviceId, storedAt, fields });
+    sink.add({ deviceId, storedAt: row[0], names, values });
   }
 }
 

@@ -40,7 +40,7 @@ export class LatestCollector implements LatestResult, RowSink {
     }
     const known = this.#samples.get(deviceId);
     if (known !== undefined && known.timestamp >= timestamp) return;
-    this.#samples.set(deviceId, { timestamp, metrics: this.#readMetrics(row.fields) });
+    this.#samples.set(deviceId, { timestamp, metrics: this.#readMetrics(row) });
   }
 
   /** Points without the tag are nobody's. */

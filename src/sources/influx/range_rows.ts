@@ -21,6 +21,6 @@ export class RangeRows implements RowSink {
       this.#collector.fail(deviceId, error instanceof Error ? error.message : String(error));
       return;
     }
-    this.#collector.add(deviceId, { timestamp, metrics: this.#readMetrics(row.fields) });
+    this.#collector.add(deviceId, { timestamp, metrics: this.#readMetrics(row) });
   }
 }
