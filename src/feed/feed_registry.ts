@@ -1,6 +1,7 @@
 // Starts a tenant's feed with its first connection and stops it a little after its last; nobody else makes feeds.
 import type { TimerHandle } from "../clock.ts";
 import type { FeedUsage } from "../observe/metrics.ts";
+import { firstTick } from "./first_tick.ts";
 import type { Interest } from "./interest.ts";
 import type { InterestChange, Snapshot } from "./seam.ts";
 import { type FeedOptions, TenantFeed } from "./tenant_feed.ts";
@@ -105,8 +106,11 @@ export class FeedRegistry implements Feeds, Disposable {
   }
 
   #start(tenantId: string): Running {
+    const { clock, pollIntervalMs: intervalMs, random } = this.#options;
+    const others = [...this.#feeds.values()].map(({ feed }) => feed.firstTickAt);
     const feed = new TenantFeed(tenantId, {
       ...this.#options,
+      firstTickAt: firstTick({ now: clock.monotonicNow(), intervalMs, others, random }),
       deliver: (snapshot) => this.#listener(snapshot),
     });
     const running: Running = { feed, endTimer: null };

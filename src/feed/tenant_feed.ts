@@ -48,7 +48,14 @@ const RETRY_MAX_MS = 60_000;
 /** Feeds that missed notifications don't all read at once. */
 const MISSED_SPREAD_MS = 1_000;
 
+export interface TenantFeedOptions extends FeedOptions {
+  /** When the first tick is due, on the monotonic clock; the others follow at the interval. */
+  readonly firstTickAt: number;
+  readonly deliver: (snapshot: Snapshot) => void;
+}
+
 export class TenantFeed {
+  readonly firstTickAt: number;
   readonly #options: FeedOptions;
   readonly #stopped = new AbortController();
   readonly #interest = new Interest();
@@ -63,10 +70,8 @@ export class TenantFeed {
   #missedTimer: TimerHandle | null = null;
   #seq = 0;
 
-  constructor(
-    tenantId: string,
-    { deliver, ...options }: FeedOptions & { readonly deliver: (snapshot: Snapshot) => void },
-  ) {
+  constructor(tenantId: string, { deliver, firstTickAt, ...options }: TenantFeedOptions) {
+    this.firstTickAt = firstTickAt;
     this.#options = options;
     const { clock, pollIntervalMs, maxRangeSamples } = options;
     const { signal } = this.#stopped;
@@ -185,9 +190,9 @@ export class TenantFeed {
   }
 
   async #run(pollIntervalMs: number): Promise<void> {
-    const { clock, metrics = NO_METRICS, random } = this.#options;
+    const { clock, metrics = NO_METRICS } = this.#options;
     const { signal } = this.#stopped;
-    let dueAt = clock.monotonicNow() + random() * pollIntervalMs;
+    let dueAt = this.firstTickAt;
     while (!signal.aborted) {
       await delay(clock, dueAt - clock.monotonicNow(), signal);
       if (signal.aborted) return;

@@ -116,14 +116,15 @@ Deno.test("A notified read waits for the pause after a failure of the tenant's o
 Deno.test("After missed notifications every followed tenant is read once, spread over a second", async () => {
   const feed = feedFixture(() => ({
     pollIntervalMs: 10 * POLL_MS,
-    random: () => randoms.shift() ?? 0,
+    random: () => spreads.shift() ?? 0.999,
   }));
-  const randoms = [0.999, 0.999, 0.999, 0.2, 0.7];
+  const spreads: number[] = [];
   for (const tenantId of ["acme", "globex", "idle"]) {
     feed.connect(tenantId);
     if (tenantId !== "idle") feed.feeds.change({ tenantId, alerts: 1 });
   }
   await feed.clock.advance(100);
+  spreads.push(0.2, 0.7);
   feed.feeds.alertsMissed();
   feed.feeds.alertsMissed();
   await feed.clock.advance(250);

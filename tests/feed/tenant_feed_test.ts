@@ -1,7 +1,7 @@
 // What a tenant's feed reads, when, and how it is published.
 import assert from "node:assert/strict";
 import { alertOf, sampleAt } from "../support/samples.ts";
-import { feedFixture, PHASE_MS, POLL_MS, timedSource } from "./feed_fixture.ts";
+import { feedFixture, LINGER_MS, PHASE_MS, POLL_MS, timedSource } from "./feed_fixture.ts";
 
 Deno.test("A tick reads the union of followed devices in one query and the alerts in another", async () => {
   const feed = feedFixture();
@@ -70,6 +70,32 @@ Deno.test("Two tenants tick at phases of their own", async () => {
   assert.equal(feed.sources.alertReads.length, 1);
   await feed.clock.advance(1);
   assert.deepEqual(feed.sources.alertReads[1], { tenantId: "globex" });
+  feed.feeds[Symbol.dispose]();
+});
+
+Deno.test("A tenant that comes ticks where the others that are there do not", async () => {
+  // Nothing of the first three times is far from the first tenant's tick; 0.61 is, also when that goes once around.
+  const times = [0.1, 0.15, 0.05, 0.99, 0.61];
+  const feed = feedFixture(() => ({ random: () => times.shift() ?? 0.15 }));
+  for (const tenantId of ["acme", "globex"]) {
+    feed.connect(tenantId);
+    feed.feeds.change({ tenantId, alerts: 1 });
+  }
+  await feed.clock.advance(609);
+  assert.deepEqual(feed.sources.alertReads, [{ tenantId: "acme" }]);
+  await feed.clock.advance(1);
+  assert.deepEqual(feed.sources.alertReads[1], { tenantId: "globex" });
+  // Whose tenant left is in nobody's way.
+  feed.disconnect("globex");
+  await feed.clock.advance(LINGER_MS);
+  times.push(0.7);
+  feed.forget();
+  feed.connect("initech");
+  feed.feeds.change({ tenantId: "initech", alerts: 1 });
+  await feed.clock.advance(699);
+  assert.deepEqual(feed.sources.alertReads, [{ tenantId: "acme" }]);
+  await feed.clock.advance(1);
+  assert.deepEqual(feed.sources.alertReads[1], { tenantId: "initech" });
   feed.feeds[Symbol.dispose]();
 });
 
