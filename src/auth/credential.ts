@@ -18,7 +18,7 @@ export type Credential =
 
 export interface CredentialRequest {
   readonly url: string | URL;
-  readonly headers: Headers;
+  readonly headers: Pick<Headers, "get">;
 }
 
 /** The subprotocol that is selected whenever a client offers it. */
@@ -32,20 +32,18 @@ export function findCredential(
   options: { readonly accept: ReadonlySet<CredentialPlace> },
 ): Credential {
   const { accept } = options;
-  const { searchParams } = new URL(request.url);
+  const { search } = typeof request.url === "string" ? new URL(request.url) : request.url;
+  const query = search === "" ? null : new URLSearchParams(search);
   const offered = offeredSubprotocols(request.headers);
-  const inPlace: Record<CredentialPlace, () => readonly string[]> = {
-    query: () => searchParams.getAll("token"),
-    header: () => bearerTokens(request.headers.get("authorization") ?? ""),
-    subprotocol: () =>
-      offered
-        .filter((name) => name.startsWith(BEARER_PROTOCOL))
-        .map((name) => name.slice(BEARER_PROTOCOL.length)),
-    ticket: () => searchParams.getAll("ticket"),
+  const found: Array<{ readonly place: CredentialPlace; readonly value: string }> = [];
+  const look = (place: CredentialPlace, values: () => readonly string[]) => {
+    if (!accept.has(place)) return;
+    for (const value of values()) if (value !== "") found.push({ place, value });
   };
-  const found = [...accept].flatMap((place) =>
-    inPlace[place]().filter((value) => value !== "").map((value) => ({ place, value }))
-  );
+  look("query", () => query?.getAll("token") ?? []);
+  look("header", () => bearerTokens(request.headers.get("authorization")));
+  look("subprotocol", () => offered.flatMap(bearerProtocolToken));
+  look("ticket", () => query?.getAll("ticket") ?? []);
   const [first] = found;
   if (first === undefined) return { kind: "missing" };
   if (found.length > 1) return { kind: "ambiguous" };
@@ -57,16 +55,22 @@ export function findCredential(
 }
 
 /** The subprotocol to answer with: a browser that offered some fails when none is selected. */
-export function selectSubprotocol(headers: Headers): typeof SUBPROTOCOL | null {
+export function selectSubprotocol(headers: Pick<Headers, "get">): typeof SUBPROTOCOL | null {
   return offeredSubprotocols(headers).includes(SUBPROTOCOL) ? SUBPROTOCOL : null;
 }
 
-function offeredSubprotocols(headers: Headers): readonly string[] {
-  return (headers.get("sec-websocket-protocol") ?? "").split(",").map((name) => name.trim());
+function offeredSubprotocols(headers: Pick<Headers, "get">): readonly string[] {
+  const offer = headers.get("sec-websocket-protocol");
+  return offer === null ? [] : offer.split(",").map((name) => name.trim());
+}
+
+function bearerProtocolToken(name: string): readonly string[] {
+  return name.startsWith(BEARER_PROTOCOL) ? [name.slice(BEARER_PROTOCOL.length)] : [];
 }
 
 /** Repeated headers arrive joined by commas, which no token holds; other schemes are not ours to read. */
-function bearerTokens(authorization: string): readonly string[] {
+function bearerTokens(authorization: string | null): readonly string[] {
+  if (authorization === null) return [];
   return authorization.split(",").flatMap((part) => {
     const [, token] = /^bearer +(.*)$/i.exec(part.trim()) ?? [];
     return token === undefined ? [] : [token];

@@ -53,8 +53,7 @@ export class AllFollowing {
   ): void {
     const { begin, clock, feeds, fetching } = this.#options;
     const { group, all: before } = connection;
-    const replaced = [...connection.implied.values()];
-    connection.implied.clear();
+    const replaced = connection.dropAllImplied();
     const beganAt = clock.now();
     const all = new AllSubscription({
       options,
@@ -101,9 +100,8 @@ export class AllFollowing {
 
   /** Takes back what came with following all, and returns the interest in single devices that goes with it. */
   release(connection: Connection): { readonly devices: readonly DeviceInterest[] } {
-    const { all, group, implied } = connection;
-    const released = [...implied.values()];
-    implied.clear();
+    const { all, group } = connection;
+    const released = connection.dropAllImplied();
     connection.all = null;
     group.unfollowAll(connection);
     for (const subscription of released) subscription.leave(group);
@@ -119,13 +117,13 @@ export class AllFollowing {
     if (implied.size >= (this.#pruneAt.get(connection) ?? MIN_PRUNED)) {
       for (const [deviceId, subscription] of implied) {
         if (!subscription.isSpent) continue;
-        implied.delete(deviceId);
+        connection.dropImplied(deviceId);
         subscription.leave(group);
       }
       this.#pruneAt.set(connection, Math.max(MIN_PRUNED, 2 * implied.size));
     }
     const subscription = this.#options.beginDevice(connection, device);
-    implied.set(device.deviceId, subscription);
+    connection.imply(subscription);
     return subscription;
   }
 

@@ -5,7 +5,7 @@ import type { Clock } from "../clock.ts";
 import { CLOSINGS } from "../errors.ts";
 import { type Metrics, NO_METRICS } from "../observe/metrics.ts";
 import { type Frame, frameOf } from "../protocol/frame.ts";
-import type { Feature } from "../protocol/client_messages.ts";
+import { type Feature, FEATURES } from "../protocol/client_messages.ts";
 import type { ServerMessage } from "../protocol/server_messages.ts";
 import type { SourceName, SourceStatus } from "../feed/seam.ts";
 import type { Socket } from "../sockets/socket.ts";
@@ -13,7 +13,6 @@ import type { AlertSubscription } from "./alert_subscription.ts";
 import type { AllSubscription } from "./all_subscription.ts";
 import type { DeviceSubscription } from "./device_subscription.ts";
 import type { FleetSubscription } from "./fleet_subscription.ts";
-import { batchFrame } from "./message_views.ts";
 import { Outflow } from "./outflow.ts";
 import { Push } from "./push.ts";
 import { resumePoint } from "./resume_point.ts";
@@ -21,11 +20,16 @@ import type { TenantGroup } from "./tenant_group.ts";
 
 export type ConnectionMetrics = Pick<Metrics, "sent" | "encoded" | "freshness">;
 
+/** What a connection is of its own. */
 export interface ConnectionOptions {
   readonly id: string;
   readonly scope: Scope;
   readonly socket: Socket;
   readonly group: TenantGroup;
+}
+
+/** What it shares with all others. */
+export interface ConnectionDeps {
   /** Bytes waiting in the socket, the next push included, above which a push is left out. */
   readonly highWaterBytes: number;
   /** A state that waited longer than this for the socket to drain is not sent any more. */
@@ -37,62 +41,84 @@ export interface ConnectionOptions {
   /** Told of each push that was left out. */
   readonly missed: () => void;
   /** Fetches what subscriptions missed; they are held until it has. */
-  readonly behind: (missed: {
+  readonly behind: (connection: Connection, missed: {
     readonly devices: readonly DeviceSubscription[];
     readonly alerts: AlertSubscription | null;
   }) => void;
+  /** Told of a push that failed; nothing is pushed to the connection any more. */
+  readonly failed: (connection: Connection, error: unknown) => void;
 }
+
+type Subscriptions = ReadonlyMap<string, DeviceSubscription>;
+
+/** Most connections hold a few things and could hold many: what is empty for most is made when something is put in. */
+const NO_SUBSCRIPTIONS: Subscriptions = new Map();
+/** What waits for it runs once whatever runs now is over. */
+const NOW = Promise.resolve();
+const FEATURE_BITS = Object.fromEntries(
+  FEATURES.map((feature, nth) => [feature, 1 << nth]),
+) as Readonly<Record<Feature, number>>;
 
 export class Connection {
   readonly id: string;
   readonly scope: Scope;
   readonly socket: Socket;
   readonly group: TenantGroup;
-  /** The devices that the client named. */
-  readonly devices = new Map<string, DeviceSubscription>();
-  /** The devices that it follows because it follows all. */
-  readonly implied = new Map<string, DeviceSubscription>();
   all: AllSubscription | null = null;
   alerts: AlertSubscription | null = null;
   fleet: FleetSubscription | null = null;
+  #devices: Map<string, DeviceSubscription> | null = null;
+  #implied: Map<string, DeviceSubscription> | null = null;
   readonly #outflow: Outflow;
-  readonly #metrics: ConnectionMetrics;
-  readonly #lateMs: number;
-  readonly #maxAgeMs: number;
-  readonly #clock: Clock;
-  readonly #controller = new AbortController();
+  readonly #deps: ConnectionDeps;
+  #isEnded = false;
+  #controller: AbortController | null = null;
+  /** Ends with the connection. */
+  #companion: Disposable | null = null;
   #isOwed = false;
   /** Whether a client that can come back was told from where. */
   #isStartTold = false;
   #missedPushes = 0;
-  readonly #missed: () => void;
-  readonly #behind: ConnectionOptions["behind"];
-  /** The state of each source as this client was told it. */
-  readonly #toldStatuses = new Map<SourceName, SourceStatus["state"]>();
-  #features: ReadonlySet<Feature> = new Set();
+  /** The state of each source as this client was told it; null before it was told any. */
+  #toldStatuses: Map<SourceName, SourceStatus["state"]> | null = null;
+  /** One bit for each that the client asked for. */
+  #features = 0;
   #closedAt: number | null = null;
-  /** Set by a wake that came while the loop was not waiting. */
+  /** Whether its turn to push is coming. */
   #isWoken = false;
-  /** Ages count from here: a loop that others keep waiting must not find everything too old. */
+  /** Ages count from here: a push that others keep waiting must not find everything too old. */
   #wokenAt = 0;
-  #resume: (() => void) | null = null;
 
-  constructor({ id, scope, socket, group, ...options }: ConnectionOptions) {
+  constructor({ id, scope, socket, group }: ConnectionOptions, deps: ConnectionDeps) {
     this.id = id;
     this.scope = scope;
     this.socket = socket;
     this.group = group;
-    const { clock, highWaterBytes, metrics = NO_METRICS } = options;
-    this.#outflow = new Outflow({ socket, clock, highWaterBytes, metrics, signal: this.signal });
-    this.#metrics = metrics;
-    this.#lateMs = options.lateMs;
-    this.#maxAgeMs = options.maxAgeMs;
-    this.#clock = options.clock;
-    this.#missed = options.missed;
-    this.#behind = options.behind;
+    this.#deps = deps;
+    this.#outflow = new Outflow(this, deps);
   }
 
+  /** The devices that the client named. */
+  get devices(): Subscriptions {
+    return this.#devices ?? NO_SUBSCRIPTIONS;
+  }
+
+  /** The devices that it follows because it follows all. */
+  get implied(): Subscriptions {
+    return this.#implied ?? NO_SUBSCRIPTIONS;
+  }
+
+  /** Whether nothing is sent any more. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Aborts when the connection ends; made for the first who waits. */
   get signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      if (this.#isEnded) this.#controller.abort();
+    }
     return this.#controller.signal;
   }
 
@@ -108,7 +134,7 @@ export class Connection {
 
   /** Sends one message now, before anything that is pushed later. */
   send(message: ServerMessage): void {
-    if (this.signal.aborted) return;
+    if (this.#isEnded) return;
     if (this.#outflow.answer(frameOf(message))) return;
     // It asks and never reads: answers are not left out as pushes are.
     this.close(CLOSINGS.slow_client.closeCode, CLOSINGS.slow_client.sentence);
@@ -116,18 +142,61 @@ export class Connection {
 
   /** Whether the client asked for the feature. */
   has(feature: Feature): boolean {
-    return this.#features.has(feature);
+    return (this.#features & FEATURE_BITS[feature]) !== 0;
   }
 
   /** Takes over what a `hello` asked for, in place of what an earlier one did. */
   accept(features: readonly Feature[]): void {
-    this.#features = new Set(features);
-    if (!this.has("notices")) this.#toldStatuses.clear();
+    this.#features = 0;
+    for (const feature of features) this.#features |= FEATURE_BITS[feature];
+    if (!this.has("notices")) this.#toldStatuses = null;
   }
 
   /** The subscription that a device's samples go by, named or implied. */
   subscriptionOf(deviceId: string): DeviceSubscription | undefined {
-    return this.devices.get(deviceId) ?? this.implied.get(deviceId);
+    return this.#devices?.get(deviceId) ?? this.#implied?.get(deviceId);
+  }
+
+  /** Puts a subscription in place of whatever followed its device before. */
+  hold(subscription: DeviceSubscription): void {
+    const { deviceId } = subscription.device;
+    this.#devices ??= new Map();
+    this.#devices.set(deviceId, subscription);
+    this.#implied?.delete(deviceId);
+  }
+
+  /** Puts a subscription in that is there because all devices are followed. */
+  imply(subscription: DeviceSubscription): void {
+    this.#implied ??= new Map();
+    this.#implied.set(subscription.device.deviceId, subscription);
+  }
+
+  /** Takes a named device's subscription out. */
+  drop(deviceId: string): void {
+    this.#devices?.delete(deviceId);
+  }
+
+  dropImplied(deviceId: string): void {
+    this.#implied?.delete(deviceId);
+  }
+
+  /** Takes out all that were named, and returns them. */
+  dropAll(): readonly DeviceSubscription[] {
+    const dropped = [...this.devices.values()];
+    this.#devices = null;
+    return dropped;
+  }
+
+  dropAllImplied(): readonly DeviceSubscription[] {
+    const dropped = [...this.implied.values()];
+    this.#implied = null;
+    return dropped;
+  }
+
+  /** Names what ends with the connection. */
+  accompany(companion: Disposable): void {
+    this.#companion = companion;
+    if (this.#isEnded) companion[Symbol.dispose]();
   }
 
   /** Takes a device of the tenant that has just been seen first, where all are followed. */
@@ -139,14 +208,15 @@ export class Connection {
   /** Tells a source's state to a client that asked for notices and follows the source; each change once. */
   tell({ source, state, since, retryAt }: SourceStatus): void {
     if (!this.has("notices") || !this.#follows(source)) return;
-    if ((this.#toldStatuses.get(source) ?? "ok") === state) return;
+    if ((this.#toldStatuses?.get(source) ?? "ok") === state) return;
+    this.#toldStatuses ??= new Map();
     this.#toldStatuses.set(source, state);
     this.send({
       type: "status",
       source,
       state,
       since: new Date(since).toISOString(),
-      ...(retryAt === null ? {} : { retry_in_ms: Math.max(0, retryAt - this.#clock.now()) }),
+      ...(retryAt === null ? {} : { retry_in_ms: Math.max(0, retryAt - this.#deps.clock.now()) }),
     });
   }
 
@@ -163,7 +233,7 @@ export class Connection {
    * then, or when the signal aborts.
    */
   async offer(frames: () => readonly Frame[], signal: AbortSignal): Promise<void> {
-    if (!this.signal.aborted) await this.#outflow.offer(frames, signal);
+    if (!this.#isEnded) await this.#outflow.offer(frames, signal);
   }
 
   /** Milliseconds for which the socket has been too full to send; 0 while it is not. */
@@ -183,38 +253,42 @@ export class Connection {
     this.socket.close(code, reason);
   }
 
-  /** Notes that a subscription waits for its first value, so that a read between ticks wakes the loop. */
+  /** Notes that a subscription waits for its first value, so that a read between ticks wakes the connection. */
   owe(): void {
     this.#isOwed = true;
   }
 
-  /** Lets the loop look at its subscriptions once more, as of a time on the monotonic clock. */
+  /** Has the subscriptions looked at once more, after whatever runs now and as of a time on the monotonic clock. */
   wake(at = this.#now()): void {
-    this.#isWoken = true;
     this.#wokenAt = at;
-    this.#resume?.();
+    if (this.#isWoken || this.#isEnded) return;
+    this.#isWoken = true;
+    void NOW.then(() => this.#take());
   }
 
-  /** Ends the loop; nothing is sent afterwards. */
+  /** Ends the pushes; nothing is sent afterwards. */
   abort(): void {
-    this.#controller.abort();
-    this.#resume?.();
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#controller?.abort();
+    this.#companion?.[Symbol.dispose]();
   }
 
-  /** The push loop: waits to be woken, sends what is due, until the connection is aborted. */
-  async run(): Promise<void> {
-    while (!this.signal.aborted) {
-      if (!this.#isWoken) await new Promise<void>((resolve) => this.#resume = resolve);
-      this.#resume = null;
-      this.#isWoken = false;
-      if (!this.signal.aborted) this.#push();
+  /** Its turn to push. */
+  #take(): void {
+    this.#isWoken = false;
+    if (this.#isEnded) return;
+    try {
+      this.#push();
+    } catch (error) {
+      this.#deps.failed(this, error);
     }
   }
 
   /** Sends what is due; a full socket misses it and is offered what is newer then. */
   #push(): void {
     const push = new Push({
-      oldest: this.#wokenAt - this.#maxAgeMs,
+      oldest: this.#wokenAt - this.#deps.maxAgeMs,
       tellsStale: this.has("notices"),
       isDated: this.has("as_of") && !this.has("batch"),
       views: this.group.views,
@@ -224,13 +298,14 @@ export class Connection {
     this.alerts?.collect(push);
     this.fleet?.collect(push);
     if (push.behindDevices.length > 0 || push.behindAlerts !== null) {
-      this.#behind({ devices: push.behindDevices, alerts: push.behindAlerts });
+      this.#deps.behind(this, { devices: push.behindDevices, alerts: push.behindAlerts });
     }
 
-    this.#metrics.encoded(push.encoded);
+    const { clock, metrics = NO_METRICS, missed } = this.#deps;
+    metrics.encoded(push.encoded);
     if (!this.#outflow.fits(push.bytes)) {
       this.#missedPushes++;
-      this.#missed();
+      missed();
       return;
     }
     this.#isOwed = push.isOwed;
@@ -240,9 +315,9 @@ export class Connection {
       return;
     }
     const { bytes, readAt } = push;
-    const frames = this.has("batch") ? [batchFrame(push.frames, readAt)] : push.frames;
+    const frames = this.has("batch") ? [this.group.views.batch(push.frames, readAt)] : push.frames;
     if (push.newest !== null) {
-      this.#metrics.freshness(this.#clock.now() - Date.parse(push.newest));
+      metrics.freshness(clock.now() - Date.parse(push.newest));
     }
     if (this.socket.isResumable !== true) {
       this.#outflow.push(frames, { bytes });
@@ -256,14 +331,14 @@ export class Connection {
   /** Who follows every sample may wait long for a first one, and must know where to come back to until then. */
   #tellStart(): void {
     if (this.socket.isResumable !== true || this.#isStartTold || this.#isOwed) return;
-    const resumeFrom = this.#resumePoint(this.#clock.now());
+    const resumeFrom = this.#resumePoint(this.#deps.clock.now());
     if (resumeFrom === null) return;
     this.#isStartTold = true;
     this.socket.send([], resumeFrom);
   }
 
   #resumePoint(readAt: number): string | null {
-    return resumePoint(this, { readAt, lateMs: this.#lateMs });
+    return resumePoint(this, { readAt, lateMs: this.#deps.lateMs });
   }
 
   #follows(source: SourceName): boolean {
@@ -272,6 +347,6 @@ export class Connection {
   }
 
   #now(): number {
-    return this.#clock.monotonicNow();
+    return this.#deps.clock.monotonicNow();
   }
 }

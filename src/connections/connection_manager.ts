@@ -10,7 +10,8 @@ import { type Metrics, NO_METRICS, type TenantUsage } from "../observe/metrics.t
 import type { Socket } from "../sockets/socket.ts";
 import type { CatchUpDeps } from "./catch_up.ts";
 import { AlertFollowing, type AlertRequest } from "./alert_following.ts";
-import { Connection, type ConnectionMetrics } from "./connection.ts";
+import { Connection, type ConnectionDeps, type ConnectionMetrics } from "./connection.ts";
+import { Deadlines } from "./deadlines.ts";
 import { DeviceFollowing, type DeviceFollowingOptions } from "./device_following.ts";
 import type { DeviceRequest } from "./device_request.ts";
 import type { Progress } from "./device_subscription.ts";
@@ -47,7 +48,10 @@ const CLOSE_TIMEOUT_MS = 3_000;
 const ABNORMAL_CLOSE = 1006;
 
 export class ConnectionManager {
+  /** When the connections' tokens are looked at. */
+  readonly deadlines: Deadlines;
   readonly #options: ConnectionManagerOptions;
+  readonly #deps: ConnectionDeps;
   readonly #groups = new Map<string, TenantGroup>();
   readonly #connections = new Set<Connection>();
   readonly #devices: DeviceFollowing;
@@ -67,6 +71,25 @@ export class ConnectionManager {
     };
     this.#devices = new DeviceFollowing({ ...shared, clock, listDevices });
     this.#alerts = new AlertFollowing(shared);
+    this.deadlines = new Deadlines(clock);
+    this.#deps = {
+      highWaterBytes: options.highWaterBytes,
+      maxAgeMs: options.pollIntervalMs,
+      lateMs: history.lateMs,
+      clock,
+      metrics: options.metrics ?? NO_METRICS,
+      missed: options.missed ?? (() => {}),
+      behind: (connection, { devices, alerts }) => {
+        if (devices.length > 0) this.#devices.recover(connection, devices);
+        if (alerts !== null) this.#alerts.recover(connection, alerts);
+      },
+      failed: (connection, error) => {
+        const { id, group: { tenantId } } = connection;
+        log.error("push_loop_failed", { connection: id, tenant: tenantId, error });
+        const { closeCode, sentence } = CLOSINGS.internal;
+        connection.close(closeCode, sentence);
+      },
+    };
     options.feeds.listen((snapshot) => this.#deliver(snapshot));
   }
 
@@ -96,44 +119,23 @@ export class ConnectionManager {
     return most;
   }
 
-  /** Takes in an open socket and starts its push loop. */
+  /** Takes in an open socket. */
   connect(socket: Socket, scope: Scope): Connection {
-    const { feeds, highWaterBytes, log, clock, pollIntervalMs, missed = () => {} } = this.#options;
-    const { metrics = NO_METRICS } = this.#options;
+    const { feeds, log, clock } = this.#options;
     const { tenantId } = scope;
     let group = this.#groups.get(tenantId);
     if (group === undefined) this.#groups.set(tenantId, group = new TenantGroup(tenantId));
     const id = `c${++this.#lastId}`;
-    const connection = new Connection({
-      id,
-      scope,
-      socket,
-      group,
-      highWaterBytes,
-      maxAgeMs: pollIntervalMs,
-      lateMs: this.#options.history.lateMs,
-      clock,
-      metrics,
-      missed,
-      behind: ({ devices, alerts }) => {
-        if (devices.length > 0) this.#devices.recover(connection, devices);
-        if (alerts !== null) this.#alerts.recover(connection, alerts);
-      },
-    });
+    const connection = new Connection({ id, scope, socket, group }, this.#deps);
     group.connections.add(connection);
     this.#connections.add(connection);
     this.#sweepTimer ??= clock.setTimeout(() => this.#sweep(), SWEEP_MS);
     feeds.change({ tenantId, connections: 1 });
     log.info("connected", { connection: id, tenant: tenantId, email: scope.email });
-    connection.run().catch((error: unknown) => {
-      log.error("push_loop_failed", { connection: id, tenant: tenantId, error });
-      const { closeCode, sentence } = CLOSINGS.internal;
-      connection.close(closeCode, sentence);
-    });
     return connection;
   }
 
-  /** Ends a connection's loop and takes back all its interest; later calls do nothing. */
+  /** Ends a connection and takes back all its interest; later calls do nothing. */
   disconnect(connection: Connection, code: number): void {
     if (!this.#connections.delete(connection)) return;
     if (this.#connections.size === 0 && this.#sweepTimer !== null) {
@@ -166,7 +168,7 @@ export class ConnectionManager {
   }
 
   subscribeDevices(connection: Connection, request: DeviceRequest): void {
-    if (connection.signal.aborted) return;
+    if (connection.isEnded) return;
     this.#devices.subscribe(connection, request);
   }
 
@@ -175,7 +177,7 @@ export class ConnectionManager {
   }
 
   subscribeAlerts(connection: Connection, request: AlertRequest = {}): void {
-    if (connection.signal.aborted) return;
+    if (connection.isEnded) return;
     this.#alerts.subscribe(connection, request);
   }
 
@@ -185,7 +187,7 @@ export class ConnectionManager {
 
   /** Follows the fleet; following it again starts anew with its counts. */
   subscribeFleet(connection: Connection): void {
-    if (connection.signal.aborted) return;
+    if (connection.isEnded) return;
     const { group, fleet: before } = connection;
     if (before === null) group.followFleet();
     const progress = this.#begin(connection, group.fleet);
@@ -222,7 +224,7 @@ export class ConnectionManager {
     const { clock, log, slowClientMs } = this.#options;
     const { closeCode, sentence } = CLOSINGS.slow_client;
     for (const connection of this.#connections) {
-      const { id, scope, socket, signal } = connection;
+      const { id, scope, socket, isEnded } = connection;
       if (connection.closingMs() >= CLOSE_TIMEOUT_MS) {
         socket.terminate();
         // An engine that can't end it must not let it keep its interest.
@@ -230,7 +232,7 @@ export class ConnectionManager {
         continue;
       }
       const stuckMs = connection.stuckMs();
-      if (signal.aborted || stuckMs < slowClientMs) continue;
+      if (isEnded || stuckMs < slowClientMs) continue;
       log.warning("slow_client", { connection: id, tenant: scope.tenantId, stuck_ms: stuckMs });
       connection.close(closeCode, sentence);
     }

@@ -57,7 +57,7 @@ export class DeviceFetching {
     try {
       await work();
     } catch (error) {
-      if (connection.signal.aborted) return;
+      if (connection.isEnded) return;
       const { id, group } = connection;
       this.#options.log.error("history_failed", { connection: id, tenant: group.tenantId, error });
       const { closeCode, sentence } = CLOSINGS.internal;

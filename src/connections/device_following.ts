@@ -54,8 +54,7 @@ export class DeviceFollowing {
       const before = connection.subscriptionOf(deviceId);
       if (before !== undefined) replaced.push(before);
       const subscription = this.#begin(connection, { deviceId, options, isNamed: true });
-      connection.devices.set(deviceId, subscription);
-      connection.implied.delete(deviceId);
+      connection.hold(subscription);
       subscriptions.push(subscription);
     }
     const first = subscriptions.filter(({ isOwed }) => isOwed).map(({ device }) => device.deviceId);
@@ -79,7 +78,7 @@ export class DeviceFollowing {
     for (const deviceId of deviceIds) {
       const subscription = devices.get(deviceId);
       if (subscription === undefined) continue;
-      devices.delete(deviceId);
+      connection.drop(deviceId);
       ended.push(subscription);
       // Who still follows all devices follows this one, as all.
       if (subscription.device.state?.sample != null) all?.takeBack(deviceId);
@@ -93,9 +92,8 @@ export class DeviceFollowing {
   release(
     connection: Connection,
   ): { readonly devices: readonly DeviceInterest[]; readonly all?: Following } {
-    const { all, devices, group } = connection;
-    const ended = [...devices.values()];
-    devices.clear();
+    const { all, group } = connection;
+    const ended = connection.dropAll();
     for (const subscription of ended) subscription.leave(group);
     const released = releasedBy(ended);
     if (all === null) return { devices: released };

@@ -1,6 +1,6 @@
-// The forms in which clients asked for one message: with some metrics only, or dated. Each form is made once, on first
-// use, and shared by all who asked for it; the message itself is never changed.
-import { type Frame, frameOf, frameText } from "../protocol/frame.ts";
+// The forms in which clients asked for messages: with some metrics only, dated, or a tick's in one. Each form is made
+// once, on first use, and shared by all who asked for it; the message itself is never changed.
+import { type Frame, frameOf, frameOfParts } from "../protocol/frame.ts";
 import type { MetricValue, PushMessage, ServerMessage } from "../protocol/server_messages.ts";
 
 /** Some metrics' names, and the key by which equal choices are known. */
@@ -19,9 +19,22 @@ interface Dated {
   readonly frame: Frame;
 }
 
+/** What those batches have in common that were read at one time, and some of them. */
+interface Batches {
+  readonly readAt: number;
+  readonly as_of: string;
+  readonly frames: Frame[];
+  made: number;
+}
+
+/** Batches of one tick that are kept for others; connections that follow the same come again within so many. */
+const KEPT_BATCHES = 16;
+
 export class MessageViews {
   readonly #filtered = new WeakMap<Frame, Map<string, Frame | null>>();
   readonly #dated = new WeakMap<Frame, Dated>();
+  /** Of the newest read only. */
+  #batches: Batches | null = null;
 
   /** The telemetry message with the chosen metrics; null when it holds none of them. */
   filtered(frame: Frame, filter: MetricsFilter): Frame | null {
@@ -42,14 +55,32 @@ export class MessageViews {
     this.#dated.set(frame, { readAt, frame: dated });
     return dated;
   }
+
+  /** One message for all of them, the same for everybody who has the same due from the same read. */
+  batch(frames: readonly Frame[], readAt: number): Frame {
+    if (this.#batches?.readAt !== readAt) {
+      this.#batches = { readAt, as_of: new Date(readAt).toISOString(), frames: [], made: 0 };
+    }
+    const { as_of, frames: batches } = this.#batches;
+    const known = batches.find(({ parts }) => parts !== null && areSame(parts.frames, frames));
+    if (known !== undefined) return known;
+    const batch = batchFrame(frames, as_of);
+    batches[this.#batches.made++ % KEPT_BATCHES] = batch;
+    return batch;
+  }
 }
 
-/** One frame for all of them; the text of each is used as it stands. */
-export function batchFrame(frames: readonly Frame[], readAt: number): Frame {
-  const as_of = new Date(readAt).toISOString();
+function batchFrame(frames: readonly Frame[], as_of: string): Frame {
   const messages = frames.map(({ message }) => message);
-  const text = `{"type":"batch","as_of":"${as_of}","messages":[${frames.map(frameText).join()}]}`;
-  return { ...frameOf({ type: "batch", as_of, messages }), text };
+  return frameOfParts({ type: "batch", as_of, messages }, {
+    head: `{"type":"batch","as_of":"${as_of}","messages":[`,
+    frames,
+    tail: "]}",
+  });
+}
+
+function areSame(some: readonly Frame[], others: readonly Frame[]): boolean {
+  return some.length === others.length && some.every((frame, index) => frame === others[index]);
 }
 
 /** The chosen metrics of a sample; null when it holds none of them. */

@@ -5,14 +5,19 @@ import { type Metrics, NO_METRICS } from "../observe/metrics.ts";
 import { type Frame, frameBytes } from "../protocol/frame.ts";
 import type { Socket } from "../sockets/socket.ts";
 
-export interface OutflowOptions {
+/** Whose socket it is; aborts with it. */
+export interface OutflowOwner {
   readonly socket: Socket;
+  readonly isEnded: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** What all share. */
+export interface OutflowOptions {
   readonly clock: Clock;
   /** Bytes waiting in the socket, the next push included, above which a push does not fit. */
   readonly highWaterBytes: number;
   readonly metrics?: Pick<Metrics, "sent" | "encoded">;
-  /** Aborts with the connection. */
-  readonly signal: AbortSignal;
 }
 
 /** Somebody who waits for room. */
@@ -29,25 +34,27 @@ const LOOK_MS = 20;
 const MAX_LOOK_MS = 160;
 
 export class Outflow {
+  readonly #owner: OutflowOwner;
   readonly #options: OutflowOptions;
-  readonly #metrics: Pick<Metrics, "sent" | "encoded">;
   /** Since when the socket has been too full to send, on the monotonic clock. */
   #fullSince: number | null = null;
   /** Bytes of answers that were added to a socket that was too full already. */
   #unreadAnswers = 0;
   /** Bytes that were handed to the socket in all. */
   #handedOver = 0;
-  #waiting: Waiting[] = [];
+  /** Null while nobody waits. */
+  #waiting: Waiting[] | null = null;
   #isServing = false;
 
-  constructor(options: OutflowOptions) {
+  constructor(owner: OutflowOwner, options: OutflowOptions) {
+    this.#owner = owner;
     this.#options = options;
-    this.#metrics = options.metrics ?? NO_METRICS;
   }
 
   /** Sends an answer, however full the socket is. False when more answers wait unread than a client may ask for. */
   answer(frame: Frame): boolean {
-    const { socket, highWaterBytes } = this.#options;
+    const { socket } = this.#owner;
+    const { highWaterBytes } = this.#options;
     this.#metrics.encoded(1);
     this.#send([frame], frameBytes(frame));
     if (socket.bufferedBytes <= highWaterBytes) {
@@ -62,7 +69,8 @@ export class Outflow {
 
   /** Whether a push of so many bytes fits; one that does not is left out, and the socket counts as full. */
   fits(bytes: number): boolean {
-    const { socket: { bufferedBytes }, highWaterBytes } = this.#options;
+    const { bufferedBytes } = this.#owner.socket;
+    const { highWaterBytes } = this.#options;
     if (bufferedBytes === 0 || bufferedBytes + bytes <= highWaterBytes) return true;
     this.#fullSince ??= this.#now();
     return false;
@@ -82,7 +90,7 @@ export class Outflow {
    * and sends them at once. Resolves then, or when the signal aborts; rejects when asking or sending throws.
    */
   offer(frames: () => readonly Frame[], signal: AbortSignal): Promise<void> {
-    if (signal.aborted || this.#options.signal.aborted) return Promise.resolve();
+    if (signal.aborted || this.#owner.isEnded) return Promise.resolve();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const serve = () => {
       try {
@@ -94,6 +102,7 @@ export class Outflow {
         reject(error);
       }
     };
+    this.#waiting ??= [];
     this.#waiting.push({ signal, serve, leave: resolve });
     if (!this.#isServing) void this.#serve();
     return promise;
@@ -101,7 +110,7 @@ export class Outflow {
 
   /** Milliseconds for which the socket has been too full to send; 0 while it is not. */
   stuckMs(): number {
-    if (this.#fullSince !== null && this.#options.socket.bufferedBytes === 0) {
+    if (this.#fullSince !== null && this.#owner.socket.bufferedBytes === 0) {
       this.#fullSince = null;
     }
     return this.#fullSince === null ? 0 : this.#now() - this.#fullSince;
@@ -109,7 +118,8 @@ export class Outflow {
 
   /** Serves those who wait, one by one; a socket that takes little but something is not stuck. */
   async #serve(): Promise<void> {
-    const { clock, signal, socket } = this.#options;
+    const { clock } = this.#options;
+    const { signal, socket } = this.#owner;
     this.#isServing = true;
     let lookMs = LOOK_MS;
     let fullBefore: { readonly since: number | null } | null = null;
@@ -118,7 +128,7 @@ export class Outflow {
         if (fullBefore !== null) this.#fullSince = null;
         fullBefore = null;
         lookMs = LOOK_MS;
-        this.#waiting.shift()?.serve();
+        this.#waiting?.shift()?.serve();
         continue;
       }
       fullBefore ??= { since: this.#fullSince };
@@ -137,27 +147,31 @@ export class Outflow {
 
   /** Lets those go that wait no longer; whether anybody is left. */
   #next(): boolean {
-    const isOver = this.#options.signal.aborted;
+    const isOver = this.#owner.isEnded;
     const waiting: Waiting[] = [];
-    for (const one of this.#waiting) {
+    for (const one of this.#waiting ?? []) {
       if (isOver || one.signal.aborted) one.leave();
       else waiting.push(one);
     }
-    this.#waiting = waiting;
+    this.#waiting = waiting.length === 0 ? null : waiting;
     return waiting.length > 0;
   }
 
   #hasRoom(): boolean {
-    const { socket, highWaterBytes } = this.#options;
-    return socket.bufferedBytes <= highWaterBytes * ROOM_SHARE;
+    const { socket } = this.#owner;
+    return socket.bufferedBytes <= this.#options.highWaterBytes * ROOM_SHARE;
   }
 
   #send(frames: readonly Frame[], bytes: number, resumeFrom?: string | null): void {
-    const { socket } = this.#options;
+    const { socket } = this.#owner;
     this.#handedOver += bytes;
     this.#metrics.sent({ frames: frames.length, bytes });
     if (resumeFrom === undefined) socket.send(frames);
     else socket.send(frames, resumeFrom);
+  }
+
+  get #metrics(): Pick<Metrics, "sent" | "encoded"> {
+    return this.#options.metrics ?? NO_METRICS;
   }
 
   #now(): number {

@@ -25,7 +25,7 @@ import {
   deviceRequestOf,
   targetsOf,
 } from "./subscription_requests.ts";
-import { TokenLife } from "./token_life.ts";
+import { type TokenHolder, TokenLife } from "./token_life.ts";
 
 export interface SessionOptions {
   readonly manager: ConnectionManager;
@@ -44,14 +44,15 @@ const BURST_SECONDS = 10;
 const MAX_STRIKES = 20;
 const STRIKE_WINDOW_MS = 10_000;
 const KEYS_RETRY_MS = 5_000;
+const NO_STRIKES: readonly number[] = [];
 
-export class Session implements SocketEvents {
+export class Session implements SocketEvents, TokenHolder {
   readonly #connection: Connection;
   readonly #options: SessionOptions;
   readonly #messages: TokenBucket;
   readonly #tokenLife: TokenLife;
   /** When limits were crossed, on the monotonic clock, the oldest first. */
-  #strikes: number[] = [];
+  #strikes = NO_STRIKES;
   #isRenewing = false;
 
   constructor(connection: Connection, options: SessionOptions) {
@@ -67,16 +68,14 @@ export class Session implements SocketEvents {
     this.#tokenLife = new TokenLife({
       expiresAt: connection.scope.expiresAt,
       clock,
-      expiring: () => this.#warnOfExpiry(),
-      expired: () => this.#close("invalid_token"),
+      deadlines: options.manager.deadlines,
+      holder: this,
     });
-    connection.signal.addEventListener("abort", () => this.#tokenLife[Symbol.dispose](), {
-      once: true,
-    });
+    connection.accompany(this.#tokenLife);
   }
 
   text(data: string): void {
-    if (this.#connection.signal.aborted || this.#isTooBig(Buffer.byteLength(data))) return;
+    if (this.#connection.isEnded || this.#isTooBig(Buffer.byteLength(data))) return;
     const waitMs = this.#messages.take();
     // Also over the limit, so that the error carries the id: strikes bound how often.
     const decoded = decode(data, {
@@ -104,7 +103,7 @@ export class Session implements SocketEvents {
   }
 
   binary(byteLength: number): void {
-    if (this.#connection.signal.aborted || this.#isTooBig(byteLength)) return;
+    if (this.#connection.isEnded || this.#isTooBig(byteLength)) return;
     const waitMs = this.#messages.take();
     if (waitMs > 0) {
       this.#cross("messages_per_second", { code: "rate_limited", id: null, waitMs });
@@ -115,6 +114,14 @@ export class Session implements SocketEvents {
 
   closed(code: number): void {
     this.#options.manager.disconnect(this.#connection, code);
+  }
+
+  tokenExpiring(): void {
+    this.#warnOfExpiry();
+  }
+
+  tokenExpired(): void {
+    this.#close("invalid_token");
   }
 
   /** For the engine that does not know the limit; a message over it is closed with 1009, whatever it says. */
@@ -247,9 +254,9 @@ export class Session implements SocketEvents {
     this.#isRenewing = true;
     try {
       const scope = await this.#options.verifier.verify(token);
-      const { scope: before, signal } = this.#connection;
+      const { scope: before, isEnded } = this.#connection;
       // The socket went, or its old token ended, while this one was verified.
-      if (signal.aborted) return;
+      if (isEnded) return;
       if (scope.tenantId !== before.tenantId || scope.userId !== before.userId) {
         this.#close("not_allowed");
         return;
@@ -266,7 +273,7 @@ export class Session implements SocketEvents {
   #renewalFailed(error: unknown, id: MessageId | null): void {
     const { log } = this.#options;
     const code = error instanceof AuthError ? error.code : "internal";
-    if (this.#connection.signal.aborted && code !== "internal") return;
+    if (this.#connection.isEnded && code !== "internal") return;
     if (code === "internal") log.error("auth_failed", { connection: this.#connection.id, error });
     else log.info("auth_refused", { connection: this.#connection.id, reason: code });
     if (code === "not_allowed") {
@@ -294,8 +301,7 @@ export class Session implements SocketEvents {
     const { ledger, clock } = this.#options;
     ledger.crossed(limit);
     const now = clock.monotonicNow();
-    this.#strikes = this.#strikes.filter((at) => now - at < STRIKE_WINDOW_MS);
-    this.#strikes.push(now);
+    this.#strikes = [...this.#strikes.filter((at) => now - at < STRIKE_WINDOW_MS), now];
     const isLast = this.#strikes.length >= MAX_STRIKES;
     const retryMs = isLast ? Math.max(STRIKE_WINDOW_MS, waitMs ?? 0) : waitMs;
     this.#answer({

@@ -3,9 +3,11 @@ import { BlockList, isIP } from "node:net";
 
 export class TrustedProxies {
   readonly #list = new BlockList();
+  readonly #isEmpty: boolean;
 
   /** Takes addresses and networks (`10.0.0.0/8`). Throws what the runtime throws on anything else. */
   constructor(entries: readonly string[]) {
+    this.#isEmpty = entries.length === 0;
     for (const entry of entries) {
       const [address = "", bits] = entry.split("/");
       const [family, width] = isIP(address) === 4 ? ["ipv4", 32] as const : ["ipv6", 128] as const;
@@ -14,12 +16,13 @@ export class TrustedProxies {
   }
 
   trusts(address: string): boolean {
+    if (this.#isEmpty) return false;
     const family = isIP(address);
     return family !== 0 && this.#list.check(address, family === 4 ? "ipv4" : "ipv6");
   }
 
   /** The address that the nearest proxy we do not trust, or the client itself, has towards those we do. */
-  clientOf(peer: string, headers: Headers): string {
+  clientOf(peer: string, headers: Pick<Headers, "get">): string {
     let client = plain(peer);
     if (!this.trusts(client)) return client;
     const hops = (headers.get("x-forwarded-for") ?? "").split(",").map((hop) => plain(hop.trim()));
@@ -35,7 +38,7 @@ export class TrustedProxies {
 
 /** What limits count by: an IPv4 address, or the first 64 bits of an IPv6 one, which one machine has all of. */
 export function addressKey(address: string): string {
-  if (isIP(address) !== 6) return address;
+  if (!address.includes(":") || isIP(address) !== 6) return address;
   const [left = "", right] = address.split("%")[0]?.split("::") ?? [];
   const head = left === "" ? [] : left.split(":");
   const tail = right === undefined || right === "" ? [] : right.split(":");
@@ -49,6 +52,7 @@ export function addressKey(address: string): string {
 
 /** Without brackets, port, and the wrapping of an IPv4 address in an IPv6 one. */
 function plain(address: string): string {
+  if (!address.includes(":") && !address.startsWith("[")) return address;
   const bare = address.replace(/^\[(.*)\](:\d+)?$/, "$1").replace(
     /^(\d+\.\d+\.\d+\.\d+):\d+$/,
     "$1",

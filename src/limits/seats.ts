@@ -7,34 +7,64 @@ type ByAddress = "connections_per_address";
 type Count = "connections_per_address" | "connections_per_tenant" | "connections_per_user";
 
 /** A place that was taken; giving it back twice does nothing. */
-export class Seat {
-  #leave: (() => void) | null;
-  readonly #widen: (scope: Scope) => LimitName | null;
+export interface TakenSeat {
+  /** Counts the seat for its tenant and user too, or names the limit that forbids it. */
+  claim(scope: Scope): LimitName | null | Promise<LimitName | null>;
+  leave(): void;
+}
 
-  constructor(leave: () => void, widen: (scope: Scope) => LimitName | null) {
-    this.#leave = leave;
-    this.#widen = widen;
+export type TakenBy = Readonly<Record<Exclude<Count, ByAddress>, number>>;
+
+/** Gives the seats of the whole service, which may be counted by another thread. */
+export interface Seating {
+  /** Takes a seat for an address, before anything is known of who comes; or names the limit that forbids it. */
+  take(address: string): TakenSeat | LimitName | Promise<TakenSeat | LimitName>;
+  /** What the scope's tenant and user hold now. */
+  takenFor(scope: Scope): TakenBy | Promise<TakenBy>;
+}
+
+/** Where seats are counted. */
+interface Book {
+  widen(scope: Scope): LimitName | null;
+  giveBack(address: string, scope: Scope | null): void;
+}
+
+export class Seat implements TakenSeat {
+  readonly #address: string;
+  /** Null once it was given back. */
+  #book: Book | null;
+  /** Whom it is counted for beside its address. */
+  #scope: Scope | null = null;
+
+  constructor(address: string, book: Book) {
+    this.#address = address;
+    this.#book = book;
   }
 
-  /** Counts the seat for its tenant and user too, or names the limit that forbids it. */
   claim(scope: Scope): LimitName | null {
-    return this.#widen(scope);
+    const full = this.#book?.widen(scope) ?? null;
+    if (full === null) this.#scope = scope;
+    return full;
   }
 
   leave(): void {
-    const leave = this.#leave;
-    this.#leave = null;
-    leave?.();
+    const book = this.#book;
+    this.#book = null;
+    book?.giveBack(this.#address, this.#scope);
   }
 }
 
-export class Seats {
+export class Seats implements Seating {
   readonly #ledger: LimitLedger;
   #taken = 0;
   readonly #counts: Readonly<Record<Count, Map<string, number>>> = {
     connections_per_address: new Map(),
     connections_per_tenant: new Map(),
     connections_per_user: new Map(),
+  };
+  readonly #book: Book = {
+    widen: (scope) => this.#widen(scope),
+    giveBack: (address, scope) => this.#giveBack(address, scope),
   };
 
   constructor(ledger: LimitLedger) {
@@ -49,15 +79,13 @@ export class Seats {
     return this.#counts[count].get(key) ?? 0;
   }
 
-  /** What the scope's tenant and user hold now. */
-  takenFor({ tenantId, userId }: Scope): Readonly<Record<Exclude<Count, ByAddress>, number>> {
+  takenFor({ tenantId, userId }: Scope): TakenBy {
     return {
       connections_per_tenant: this.takenBy("connections_per_tenant", tenantId),
       connections_per_user: this.takenBy("connections_per_user", userKey(tenantId, userId)),
     };
   }
 
-  /** Takes a seat for an address, before anything is known of who comes. */
   take(address: string): Seat | LimitName {
     if (this.#taken >= this.#ledger.values.connections) return this.#refuse("connections");
     if (this.#isFull("connections_per_address", address)) {
@@ -65,29 +93,23 @@ export class Seats {
     }
     this.#enter("connections_per_address", address);
     this.#taken++;
-    const held: Array<[Count, string]> = [["connections_per_address", address]];
-    return new Seat(
-      () => {
-        this.#taken--;
-        for (const [count, key] of held) this.#exit(count, key);
-      },
-      (scope) => {
-        const { tenantId, userId } = scope;
-        const wider: ReadonlyArray<[Count, string]> = [
-          ["connections_per_tenant", tenantId],
-          ["connections_per_user", userKey(tenantId, userId)],
-        ];
-        // All or none: one who is refused for one count must not hold a place in another.
-        for (const [count, key] of wider) {
-          if (this.#isFull(count, key)) return this.#refuse(count);
-        }
-        for (const [count, key] of wider) {
-          this.#enter(count, key);
-          held.push([count, key]);
-        }
-        return null;
-      },
-    );
+    return new Seat(address, this.#book);
+  }
+
+  /** All or none: one who is refused for one count must not hold a place in another. */
+  #widen(scope: Scope): LimitName | null {
+    const wider = widerCounts(scope);
+    for (const [count, key] of wider) {
+      if (this.#isFull(count, key)) return this.#refuse(count);
+    }
+    for (const [count, key] of wider) this.#enter(count, key);
+    return null;
+  }
+
+  #giveBack(address: string, scope: Scope | null): void {
+    this.#taken--;
+    this.#exit("connections_per_address", address);
+    for (const [count, key] of scope === null ? [] : widerCounts(scope)) this.#exit(count, key);
   }
 
   #isFull(count: Count, key: string): boolean {
@@ -108,6 +130,13 @@ export class Seats {
     this.#ledger.crossed(name);
     return name;
   }
+}
+
+function widerCounts({ tenantId, userId }: Scope): ReadonlyArray<readonly [Count, string]> {
+  return [
+    ["connections_per_tenant", tenantId],
+    ["connections_per_user", userKey(tenantId, userId)],
+  ];
 }
 
 /** Two tenants may each have a user of the same name. */

@@ -16,19 +16,50 @@ export interface Frame {
   event: Uint8Array | null;
   /** The length of that JSON in UTF-8, once somebody asked for it. */
   bytes: number | null;
+  /** What the message is put together from; null where its JSON is made of itself. */
+  readonly parts: Parts | null;
+}
+
+/** A message that others stand in: their JSON as it is, with commas between them, after the head and before the tail. */
+export interface Parts {
+  /** ASCII. */
+  readonly head: string;
+  readonly frames: readonly Frame[];
+  /** ASCII. */
+  readonly tail: string;
 }
 
 /** Wraps a message that one or many sockets will be sent. */
 export function frameOf(message: ServerMessage): Frame {
-  return { message, text: null, wire: null, event: null, bytes: null };
+  return { message, text: null, wire: null, event: null, bytes: null, parts: null };
+}
+
+/** Wraps a message that is put together from others, which are encoded once wherever else they go. */
+export function frameOfParts(message: ServerMessage, parts: Parts): Frame {
+  return { message, text: null, wire: null, event: null, bytes: null, parts };
 }
 
 /** Bytes of the frame's JSON in UTF-8, counted at the first call only. */
 export function frameBytes(frame: Frame): number {
-  return frame.bytes ??= Buffer.byteLength(frameText(frame));
+  return frame.bytes ??= frame.parts === null
+    ? Buffer.byteLength(frameText(frame))
+    : bytesOfParts(frame.parts);
 }
 
 /** The frame's JSON text, encoded at the first call only. */
 export function frameText(frame: Frame): string {
-  return frame.text ??= JSON.stringify(frame.message);
+  return frame.text ??= frame.parts === null
+    ? JSON.stringify(frame.message)
+    : textOfParts(frame.parts);
+}
+
+function bytesOfParts({ head, frames, tail }: Parts): number {
+  const commas = Math.max(0, frames.length - 1);
+  let bytes = head.length + commas + tail.length;
+  for (const frame of frames) bytes += frameBytes(frame);
+  return bytes;
+}
+
+function textOfParts({ head, frames, tail }: Parts): string {
+  return `${head}${frames.map(frameText).join()}${tail}`;
 }

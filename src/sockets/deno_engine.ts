@@ -1,6 +1,6 @@
 // The runtime's own WebSockets. It has no message limit and can't terminate a stuck peer, so that the door must have
 // verified a client before it comes here; what this engine can't defend against is said where it is chosen.
-import { frameText } from "../protocol/frame.ts";
+import { type Frame, frameText } from "../protocol/frame.ts";
 import type { Admission, Engine, EngineOptions, Socket, SocketEvents } from "./socket.ts";
 import { upgradeFault } from "./upgrade_fault.ts";
 
@@ -54,8 +54,8 @@ async function answer(
   { request, address }: { request: Request; address: string },
 ): Promise<Response> {
   // The runtime makes the URL of whatever the Host header says.
-  if (!URL.canParse(request.url)) return new Response("Bad request\n", { status: 400 });
-  const url = new URL(request.url);
+  const url = URL.parse(request.url);
+  if (url === null) return new Response("Bad request\n", { status: 400 });
   const isUpgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   if (url.pathname !== options.path || !isUpgrade) {
     // The runtime has nothing that ends a connection; an answer that has ended frees it once its peer reads on or leaves.
@@ -76,73 +76,121 @@ async function answer(
   if (admission.protocol !== null) {
     upgrade.response.headers.set("sec-websocket-protocol", admission.protocol);
   }
-  attach(upgrade.socket, { admission, failed: options.failed });
+  new DenoSocket(upgrade.socket, { admission, failed: options.failed });
   return upgrade.response;
 }
 
-function attach(
-  socket: WebSocket,
-  { admission, failed }: {
-    admission: Extract<Admission, { kind: "upgrade" }>;
-    failed: EngineOptions["failed"];
-  },
-): void {
-  socket.binaryType = "arraybuffer";
-  // An exception that leaves a handler ends the process.
-  const guarded = (act: () => void) => {
+/** One object for the port and its events, listening by itself: a closure for each event costs more than the rest. */
+class DenoSocket implements Socket, EventListenerObject {
+  readonly #socket: WebSocket;
+  readonly #failed: EngineOptions["failed"];
+  /** Null once it is open. */
+  #admission: Extract<Admission, { kind: "upgrade" }> | null;
+  #events: SocketEvents | null = null;
+  #openTimer: ReturnType<typeof setTimeout> | null;
+  #isClosed = false;
+
+  constructor(
+    socket: WebSocket,
+    { admission, failed }: {
+      readonly admission: Extract<Admission, { kind: "upgrade" }>;
+      readonly failed: EngineOptions["failed"];
+    },
+  ) {
+    this.#socket = socket;
+    this.#admission = admission;
+    this.#failed = failed;
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("open", this, { once: true });
+    for (const type of ["message", "close", "error"]) socket.addEventListener(type, this);
+    this.#openTimer = setTimeout(() => this.#guard(() => this.#closed(0)), OPEN_TIMEOUT_MS);
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(frames: readonly Frame[]): void {
+    for (const frame of frames) {
+      if (!this.#isOpen) return;
+      this.#socket.send(frameText(frame));
+    }
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#isOpen) this.#socket.close(code, reason);
+  }
+
+  terminate(): void {
+    // The runtime has nothing stronger; the idle time-out must do the rest.
+    if (this.#isOpen) this.#socket.close(1001, "");
+  }
+
+  handleEvent(event: Event): void {
+    this.#guard(() => {
+      switch (event.type) {
+        case "open":
+          this.#opened();
+          break;
+        case "message":
+          this.#heard((event as MessageEvent<string | ArrayBuffer>).data);
+          break;
+        case "close":
+          this.#closed((event as CloseEvent).code);
+          break;
+        default:
+          // A lost peer is no fault of ours; its close follows.
+          event.preventDefault();
+      }
+    });
+  }
+
+  get #isOpen(): boolean {
+    return this.#socket.readyState === WebSocket.OPEN;
+  }
+
+  /** Closing before it is open would be lost: the client would hang, open for ever. */
+  #opened(): void {
+    this.#endWait();
+    if (this.#isClosed) {
+      this.#socket.close(1001, "Opened too late");
+      return;
+    }
+    this.#events = this.#admission?.opened(this) ?? null;
+    this.#admission = null;
+  }
+
+  #heard(data: string | ArrayBuffer): void {
+    if (typeof data === "string") this.#events?.text(data);
+    else this.#events?.binary(data.byteLength);
+  }
+
+  /** The runtime may report a close twice. */
+  #closed(code: number): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#endWait();
+    if (this.#events === null) this.#admission?.abandoned();
+    else this.#events.closed(code);
+  }
+
+  #endWait(): void {
+    if (this.#openTimer !== null) clearTimeout(this.#openTimer);
+    this.#openTimer = null;
+  }
+
+  /** An exception that leaves a handler ends the process. */
+  #guard(act: () => void): void {
     try {
       act();
     } catch (error) {
-      failed("socket_handler_failed", error);
-      if (socket.readyState === WebSocket.OPEN) socket.close(1011, "Internal error");
+      this.#failed("socket_handler_failed", error);
+      this.close(1011, "Internal error");
     }
-  };
-  let events: SocketEvents | null = null;
-  let isClosed = false;
-  const openTimer = setTimeout(() => socket.onclose?.(new CloseEvent("close")), OPEN_TIMEOUT_MS);
-  // Closing before it is open would be lost: the client would hang, open for ever.
-  socket.onopen = () =>
-    guarded(() => {
-      clearTimeout(openTimer);
-      if (isClosed) socket.close(1001, "Opened too late");
-      else events = admission.opened(portOf(socket));
-    });
-  socket.onmessage = ({ data }) =>
-    guarded(() => typeof data === "string" ? events?.text(data) : events?.binary(data.byteLength));
-  // The runtime may report a close twice.
-  socket.onclose = ({ code }) =>
-    guarded(() => {
-      if (isClosed) return;
-      isClosed = true;
-      if (events === null) admission.abandoned();
-      else events.closed(code);
-    });
-  // A lost peer is no fault of ours; its close follows.
-  socket.onerror = (event) => event.preventDefault();
+  }
 }
 
 /** The runtime pings after half of it and closes after the whole: a round of pings and a round of silence. */
 function idleSeconds({ pingIntervalMs }: EngineOptions["limits"]): number {
   return Math.ceil(2 * pingIntervalMs / 1_000);
-}
-
-function portOf(socket: WebSocket): Socket {
-  return {
-    get bufferedBytes() {
-      return socket.bufferedAmount;
-    },
-    send(frames) {
-      for (const frame of frames) {
-        if (socket.readyState !== WebSocket.OPEN) return;
-        socket.send(frameText(frame));
-      }
-    },
-    close(code, reason) {
-      if (socket.readyState === WebSocket.OPEN) socket.close(code, reason);
-    },
-    terminate() {
-      // The runtime has nothing stronger; the idle time-out must do the rest.
-      if (socket.readyState === WebSocket.OPEN) socket.close(1001, "");
-    },
-  };
 }

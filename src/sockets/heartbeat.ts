@@ -1,5 +1,7 @@
 // Pings many sockets from one timer, a slice of them each beat, and ends those that stay silent; never all at once.
 export interface Heart {
+  /** Set whenever it shows life, and cleared by the heartbeat with each ping. */
+  isAlive: boolean;
   ping(): void;
   terminate(): void;
 }
@@ -12,16 +14,8 @@ export interface HeartbeatOptions {
 /** Slices of a round: with 20,000 sockets and 20 s, a thousand pings a second. */
 const SLICES = 20;
 
-interface Beating {
-  readonly heart: Heart;
-  isAlive: boolean;
-}
-
 export class Heartbeat implements Disposable {
-  readonly #slices: ReadonlyArray<Map<Heart, Beating>> = Array.from(
-    { length: SLICES },
-    () => new Map(),
-  );
+  readonly #slices: ReadonlyArray<Set<Heart>> = Array.from({ length: SLICES }, () => new Set());
   readonly #timer: ReturnType<typeof setInterval>;
   #joined = 0;
   #beat = 0;
@@ -30,15 +24,15 @@ export class Heartbeat implements Disposable {
     this.#timer = setInterval(() => this.#pingSlice(), intervalMs / SLICES);
   }
 
-  /** Takes a heart in; call `heard` when it shows life and `leave` when it is gone. */
-  join(heart: Heart): { heard(): void; leave(): void } {
-    const slice = this.#slices[this.#joined++ % SLICES];
-    const beating: Beating = { heart, isAlive: true };
-    slice?.set(heart, beating);
-    return {
-      heard: () => void (beating.isAlive = true),
-      leave: () => void slice?.delete(heart),
-    };
+  /** Takes a heart in and returns the slice that it beats in, by which it leaves. */
+  join(heart: Heart): number {
+    const slice = this.#joined++ % SLICES;
+    this.#slices[slice]?.add(heart);
+    return slice;
+  }
+
+  leave(heart: Heart, slice: number): void {
+    this.#slices[slice]?.delete(heart);
   }
 
   [Symbol.dispose](): void {
@@ -46,12 +40,12 @@ export class Heartbeat implements Disposable {
   }
 
   #pingSlice(): void {
-    for (const beating of this.#slices[this.#beat++ % SLICES]?.values() ?? []) {
-      if (beating.isAlive) {
-        beating.isAlive = false;
-        beating.heart.ping();
+    for (const heart of this.#slices[this.#beat++ % SLICES] ?? []) {
+      if (heart.isAlive) {
+        heart.isAlive = false;
+        heart.ping();
       } else {
-        beating.heart.terminate();
+        heart.terminate();
       }
     }
   }

@@ -9,10 +9,16 @@ export interface ListenerWatchOptions {
   /** Called when a connection that the kernel took was not accepted. */
   readonly deaf: () => void;
   readonly intervalMs?: number;
+  /** How many listeners share the port: the kernel may give a probe to any of them. */
+  readonly listeners?: number;
 }
 
 /** A busy event loop may take this long to accept; a deaf one never does. */
 const ACCEPT_TIMEOUT_MS = 2_000;
+/** Of so many probes a listener, each listener gets one: all miss it once in 10^13 looks. */
+const PROBES_PER_LISTENER = 32;
+/** After this long without a sign, a probe may well have gone to another listener. */
+const NEXT_PROBE_MS = 20;
 
 export class ListenerWatch implements Disposable {
   readonly #options: ListenerWatchOptions;
@@ -46,6 +52,12 @@ export class ListenerWatch implements Disposable {
     const hasHeard = this.#hasHeard;
     this.#hasHeard = false;
     if (hasHeard || this.#probe !== null) return;
+    const { listeners = 1 } = this.#options;
+    this.#ask(listeners === 1 ? 0 : PROBES_PER_LISTENER * listeners);
+  }
+
+  /** Asks once, and so many times more as long as nothing is heard. */
+  #ask(more: number): void {
     const { hostname: host, port } = this.#options;
     const probe = connect({ host, port });
     this.#probe = probe;
@@ -54,8 +66,10 @@ export class ListenerWatch implements Disposable {
     probe.once("connect", () => {
       this.#verdictTimer = setTimeout(() => {
         this.#end();
-        if (!this.#hasHeard) this.#options.deaf();
-      }, ACCEPT_TIMEOUT_MS);
+        if (this.#hasHeard) return;
+        if (more > 0) this.#ask(more - 1);
+        else this.#options.deaf();
+      }, more > 0 ? NEXT_PROBE_MS : ACCEPT_TIMEOUT_MS);
     });
   }
 

@@ -31,7 +31,7 @@ export type Opened = (socket: Socket) => SocketEvents;
 /** What an engine knows of a client that asks to upgrade; all of it was read before the upgrade. */
 export interface Handshake {
   readonly url: URL;
-  readonly headers: Headers;
+  readonly headers: Pick<Headers, "get">;
   /** The peer's address as the engine sees it. */
   readonly address: string;
 }
@@ -78,6 +78,8 @@ export interface EngineOptions {
   readonly limits: EngineLimits;
   /** PEM of the certificate chain and its key; null to serve plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** How many listeners share the port, each taking some of the connections; one where nothing is said. */
+  readonly listeners?: number;
   /** Told of a limit that a peer crossed inside the engine. */
   readonly crossed: (limit: "message_bytes" | "handshake_seconds") => void;
   /** Told of faults that are ours or the runtime's; never of a client's. */

@@ -6,7 +6,7 @@ const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
 /** The answer to an upgrade that RFC 6455 does not allow, or null when it does. */
 export function upgradeFault(
-  { method, headers }: { readonly method: string; readonly headers: Headers },
+  { method, headers }: { readonly method: string; readonly headers: Pick<Headers, "get"> },
 ): Response | null {
   if (method !== "GET") {
     return new Response("Upgrade with GET\n", { status: 405, headers: { allow: "GET" } });

@@ -2,22 +2,21 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 
-export interface WebSocket {
+export class WebSocket {
+  constructor(address: null, protocols: undefined, options: object);
   readonly OPEN: number;
   readonly readyState: number;
   close(code: number, reason: string): void;
   terminate(): void;
   ping(): void;
   pong(data: Uint8Array): void;
-  on(event: "ping", listener: (data: Uint8Array) => void): void;
-  on(event: "pong", listener: () => void): void;
-  on(event: "error", listener: (error: Error) => void): void;
-  on(event: "message", listener: (data: Uint8Array, isBinary: boolean) => void): void;
-  once(event: "close", listener: (code: number) => void): void;
+  /** Called with each event and what it brings. */
+  emit(event: string, ...brought: unknown[]): boolean;
 }
 
-export interface ServerOptions {
+export interface ServerOptions<Kind extends WebSocket> {
   readonly noServer: true;
+  readonly WebSocket: new (...of: ConstructorParameters<typeof WebSocket>) => Kind;
   readonly maxPayload: number;
   readonly perMessageDeflate: false;
   readonly clientTracking: false;
@@ -27,12 +26,12 @@ export interface ServerOptions {
   readonly handleProtocols: (offered: Set<string>, request: IncomingMessage) => string | false;
 }
 
-export class WebSocketServer {
-  constructor(options: ServerOptions);
+export class WebSocketServer<Kind extends WebSocket> {
+  constructor(options: ServerOptions<Kind>);
   handleUpgrade(
     request: IncomingMessage,
     socket: Duplex,
     head: Uint8Array,
-    callback: (webSocket: WebSocket) => void,
+    callback: (webSocket: Kind) => void,
   ): void;
 }

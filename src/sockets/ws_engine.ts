@@ -6,11 +6,13 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 // @ts-types="./ws.d.ts"
-import { type WebSocket, WebSocketServer } from "ws";
+import { WebSocketServer } from "ws";
+import { AttendedWebSocket } from "./attended_web_socket.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { ListenerWatch } from "./listener_watch.ts";
 import type { Admission, Engine, EngineOptions, Handshake } from "./socket.ts";
 import { QuietRequest } from "./quiet_request.ts";
+import { RawHeaders } from "./raw_headers.ts";
 import { upgradeFault } from "./upgrade_fault.ts";
 import { openWsSocket } from "./ws_socket.ts";
 
@@ -23,6 +25,7 @@ export async function serveWs(options: EngineOptions): Promise<Engine> {
   const selected = new WeakMap<IncomingMessage, string>();
   const sockets = new WebSocketServer({
     noServer: true,
+    WebSocket: AttendedWebSocket,
     maxPayload: options.limits.maxMessageBytes,
     perMessageDeflate: false,
     clientTracking: false,
@@ -32,33 +35,49 @@ export async function serveWs(options: EngineOptions): Promise<Engine> {
   });
   await listen(server, options);
   const heartbeat = new Heartbeat({ intervalMs: options.limits.pingIntervalMs });
+  const { crossed, failed } = options;
+  const shared = { heartbeat, crossed, failed };
   /** Streams that the HTTP server handed over, each with its WebSocket once it has one. */
-  const upgraded = new Map<Duplex, WebSocket | null>();
+  const upgraded = new Map<Duplex, AttendedWebSocket | null>();
+  // Made once: whatever is made for each stream is kept for as long as the stream, with all that it could reach.
+  const forget = function (this: Duplex) {
+    upgraded.delete(this);
+  };
 
-  server.on("upgrade", async (request, stream, head) => {
-    // A peer that leaves while it is judged must not be an uncaught error.
-    stream.on("error", () => stream.destroy());
-    upgraded.set(stream, null);
-    stream.once("close", () => upgraded.delete(stream));
+  /** Opens what was admitted, and abandons what can't be. */
+  const open = (asked: Asked, admission: Extract<Admission, { kind: "upgrade" }>) => {
+    const { request, stream, head } = asked;
+    let isOpen = false;
+    if (admission.protocol !== null) selected.set(request, admission.protocol);
+    if (!stream.destroyed) {
+      // `ws` answers an ill-formed upgrade itself and ends the stream.
+      sockets.handleUpgrade(request, stream, head, (webSocket) => {
+        isOpen = true;
+        upgraded.set(stream, webSocket);
+        openWsSocket({ webSocket, stream }, { admission, shared });
+      });
+    }
+    if (!isOpen) admission.abandoned();
+  };
+
+  const answer = async (asked: Asked) => {
+    const { request, stream } = asked;
     try {
       const admission = await judge(options, request);
-      if (admission.kind === "respond") {
-        await refuse(stream, admission.response);
-        return;
-      }
-      if (admission.protocol !== null) selected.set(request, admission.protocol);
-      upgrade(stream, { admission, failed: options.failed }, (opened) =>
-        // `ws` answers an ill-formed upgrade itself and ends the stream.
-        sockets.handleUpgrade(request, stream, head, (webSocket) => {
-          opened();
-          upgraded.set(stream, webSocket);
-          const { crossed, failed } = options;
-          openWsSocket({ webSocket, stream }, { admission, heartbeat, crossed, failed });
-        }));
+      if (admission.kind === "upgrade") open(asked, admission);
+      else await refuse(stream, admission.response);
     } catch (error) {
-      options.failed("handshake_failed", error);
+      failed("handshake_failed", error);
       await refuse(stream, new Response("Internal error", { status: 500 }));
     }
+  };
+
+  server.on("upgrade", (request, stream, head) => {
+    // A peer that leaves while it is judged must not be an uncaught error.
+    stream.on("error", destroy);
+    upgraded.set(stream, null);
+    stream.on("close", forget);
+    void answer({ request, stream, head });
   });
 
   const { address, port } = server.address() as AddressInfo;
@@ -66,6 +85,7 @@ export async function serveWs(options: EngineOptions): Promise<Engine> {
     server,
     hostname: reachable(address),
     port,
+    listeners: options.listeners ?? 1,
     deaf: () => {
       options.failed("listener_failed", new Error("Connections were no longer accepted"));
       // Those that are open stay; only the listening starts anew.
@@ -142,14 +162,18 @@ function createHttpServer(
     const status = isTimeout ? "408 Request Timeout" : "400 Bad Request";
     stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => stream.destroy());
   });
-  // A peer that asks and never takes the answer.
-  server.timeout = limits.keepAliveTimeoutMs;
+  // A peer that asks and never takes the answer. Not as the server's own time-out: each stream that only becomes a
+  // WebSocket would keep the object of its timer for good.
+  server.timeout = 0;
+  server.prependListener("request", ({ socket }: IncomingMessage) => {
+    socket.setTimeout(limits.keepAliveTimeoutMs);
+  });
   return server;
 }
 
 function listen(
   server: Server,
-  { hostname, port, limits, failed }: EngineOptions,
+  { hostname, port, limits, failed, listeners = 1 }: EngineOptions,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const refused = (error: Error & { code?: string }) =>
@@ -159,7 +183,8 @@ function listen(
           : error,
       );
     server.once("error", refused);
-    server.listen({ port, host: hostname, backlog: backlogOf(limits) }, () => {
+    const shared = listeners > 1 ? { reusePort: true } : {};
+    server.listen({ port, host: hostname, backlog: backlogOf(limits), ...shared }, () => {
       server.off("error", refused);
       server.removeAllListeners("error");
       server.on("error", (error) => failed("listener_failed", error));
@@ -178,31 +203,15 @@ function backlogOf({ maxSockets }: EngineOptions["limits"]): number {
   return Math.min(511, Math.max(16, Math.floor(maxSockets / 4)));
 }
 
-/** Opens what was admitted, and sees to it that what closes before is abandoned once. */
-function upgrade(
-  stream: Duplex,
-  { admission, failed }: {
-    admission: Extract<Admission, { kind: "upgrade" }>;
-    failed: EngineOptions["failed"];
-  },
-  open: (opened: () => void) => void,
-): void {
-  let isSettled = false;
-  const abandon = () => {
-    if (isSettled) return;
-    isSettled = true;
-    try {
-      admission.abandoned();
-    } catch (error) {
-      failed("handshake_failed", error);
-    }
-  };
-  if (stream.destroyed) {
-    abandon();
-    return;
-  }
-  stream.once("close", abandon);
-  open(() => isSettled = true);
+/** A request to be upgraded, as the HTTP server hands it over. */
+interface Asked {
+  readonly request: IncomingMessage;
+  readonly stream: Duplex;
+  readonly head: Uint8Array;
+}
+
+function destroy(this: Duplex): void {
+  this.destroy();
 }
 
 async function judge(options: EngineOptions, request: IncomingMessage): Promise<Admission> {
@@ -214,7 +223,7 @@ async function judge(options: EngineOptions, request: IncomingMessage): Promise<
 
 function isForSockets(request: IncomingMessage, path: string): boolean {
   return request.headers.upgrade?.toLowerCase() === "websocket" &&
-    urlOf(request)?.pathname === path;
+    (request.url === path || urlOf(request)?.pathname === path);
 }
 
 /** The target's path and query; null where it is no path. */
@@ -223,10 +232,7 @@ function urlOf({ url = "/" }: IncomingMessage): URL | null {
 }
 
 function handshakeOf(request: IncomingMessage): Handshake {
-  const headers = new Headers();
-  for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
-    headers.append(request.rawHeaders[i] ?? "", request.rawHeaders[i + 1] ?? "");
-  }
+  const headers = new RawHeaders(request.rawHeaders);
   const url = urlOf(request) ?? new URL("http://localhost");
   return { url, headers, address: request.socket.remoteAddress ?? "" };
 }

@@ -1,19 +1,26 @@
 // The life of one WebSocket of the `ws` engine, from its upgrade to its close: what it brings goes to its events, what it
 // is sent goes out in one write, and it is ended when its peer breaks the rules. It must let no exception out.
-import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
-// @ts-types="./ws.d.ts"
-import type { WebSocket } from "ws";
-import type { Heartbeat } from "./heartbeat.ts";
+import type { Attendant, AttendedWebSocket } from "./attended_web_socket.ts";
+import type { Heart, Heartbeat } from "./heartbeat.ts";
 import type { Admission, EngineOptions, Socket, SocketEvents } from "./socket.ts";
-import { wireOf } from "./wire.ts";
+import { wireOf, wiresOf } from "./wire.ts";
+import type { Frame } from "../protocol/frame.ts";
 
 export interface WsSocketOptions {
   readonly admission: Extract<Admission, { kind: "upgrade" }>;
-  readonly heartbeat: Heartbeat;
-  readonly crossed: EngineOptions["crossed"];
-  readonly failed: EngineOptions["failed"];
+  /** What all sockets share. */
+  readonly shared: WsSocketDeps;
 }
+
+export interface WsSocketDeps extends Pick<EngineOptions, "crossed" | "failed"> {
+  readonly heartbeat: Heartbeat;
+}
+
+type Attended = Pick<
+  AttendedWebSocket,
+  "OPEN" | "readyState" | "close" | "terminate" | "ping" | "pong" | "attendant"
+>;
 
 /** After a message over the limit or against the protocol nothing more is read, and the connection is ended this soon. */
 const BROKEN_TIMEOUT_MS = 1_000;
@@ -26,80 +33,124 @@ const OVERSIZE = new Set([
 
 /** Opens the port of a WebSocket that `ws` has just upgraded. */
 export function openWsSocket(
-  { webSocket, stream }: { readonly webSocket: WebSocket; readonly stream: Duplex },
-  { admission, heartbeat, crossed, failed }: WsSocketOptions,
+  { webSocket, stream }: { readonly webSocket: Attended; readonly stream: Duplex },
+  { admission, shared }: WsSocketOptions,
 ): void {
-  let events: SocketEvents | null = null;
-  let lateBytes = 0;
-  const guarded = (act: () => void) => {
+  webSocket.attendant = new WsSocket({ webSocket, stream, admission, shared });
+}
+
+/** One object for the port, its events and its heart: there are thousands of each. */
+class WsSocket implements Socket, Attendant, Heart {
+  isAlive = true;
+  readonly #webSocket: Attended;
+  readonly #stream: Duplex;
+  readonly #shared: WsSocketDeps;
+  readonly #slice: number;
+  /** Null once it is open. */
+  #admission: WsSocketOptions["admission"] | null;
+  #events: SocketEvents | null = null;
+  #lateBytes = 0;
+  /** What the newest ping that was not answered yet said; all that arrived together are answered by one pong. */
+  #unanswered: Uint8Array | null = null;
+  #brokenTimer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor({ webSocket, stream, admission, shared }: WsSocketOptions & {
+    readonly webSocket: Attended;
+    readonly stream: Duplex;
+  }) {
+    this.#webSocket = webSocket;
+    this.#stream = stream;
+    this.#admission = admission;
+    this.#shared = shared;
+    this.#slice = shared.heartbeat.join(this);
     try {
-      act();
+      this.#events = admission.opened(this);
+      this.#admission = null;
     } catch (error) {
-      failed("socket_handler_failed", error);
-      webSocket.close(1011, "Internal error");
+      this.#broke(error);
     }
-  };
-  const pulse = heartbeat.join({
-    ping: () => webSocket.readyState === webSocket.OPEN && webSocket.ping(),
-    terminate: () => webSocket.terminate(),
-  });
-  webSocket.on("pong", pulse.heard);
-  answerPings(webSocket);
-  webSocket.on("error", (error) => {
-    if (OVERSIZE.has((error as { code?: string }).code ?? "")) crossed("message_bytes");
-    // The close frame is out. What still comes would be read for nothing, and the garbage kept.
-    setTimeout(() => stream.pause(), 0);
-    const timer = setTimeout(() => webSocket.terminate(), BROKEN_TIMEOUT_MS);
-    webSocket.once("close", () => clearTimeout(timer));
-  });
-  webSocket.on("message", (data, isBinary) => {
-    pulse.heard();
-    if (webSocket.readyState !== webSocket.OPEN) {
-      lateBytes += data.length;
-      if (lateBytes > MAX_LATE_BYTES) webSocket.terminate();
+  }
+
+  get bufferedBytes(): number {
+    return this.#stream.writableLength;
+  }
+
+  send(frames: readonly Frame[]): void {
+    if (!this.#isOpen) return;
+    const [frame] = frames;
+    if (frame === undefined) return;
+    // Copying some kilobytes costs less than handing each frame to the stream, and to the kernel, by itself.
+    this.#stream.write(frames.length === 1 ? wireOf(frame) : wiresOf(frames));
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#isOpen) this.#webSocket.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#webSocket.terminate();
+  }
+
+  ping(): void {
+    if (this.#isOpen) this.#webSocket.ping();
+  }
+
+  heardMessage(data: Uint8Array, isBinary: boolean): void {
+    this.isAlive = true;
+    if (!this.#isOpen) {
+      this.#lateBytes += data.length;
+      if (this.#lateBytes > MAX_LATE_BYTES) this.terminate();
       return;
     }
-    guarded(() => isBinary ? events?.binary(data.byteLength) : events?.text(String(data)));
-  });
-  webSocket.once("close", (code) => {
-    pulse.leave();
-    guarded(() => events === null ? admission.abandoned() : events.closed(code));
-  });
-  guarded(() => events = admission.opened(portOf(webSocket, stream)));
-}
+    try {
+      if (isBinary) this.#events?.binary(data.byteLength);
+      else this.#events?.text(String(data));
+    } catch (error) {
+      this.#broke(error);
+    }
+  }
 
-/** One pong for all pings that arrived together, as the protocol allows: a flood of them costs no write each. */
-function answerPings(webSocket: WebSocket): void {
-  let newest: Uint8Array | null = null;
-  webSocket.on("ping", (data) => {
-    const isDue = newest !== null;
-    newest = data;
+  /** One pong for all pings that arrived together, as the protocol allows: a flood of them costs no write each. */
+  heardPing(data: Uint8Array): void {
+    const isDue = this.#unanswered !== null;
+    this.#unanswered = data;
     if (isDue) return;
     queueMicrotask(() => {
-      const answered = newest;
-      newest = null;
-      if (answered !== null && webSocket.readyState === webSocket.OPEN) webSocket.pong(answered);
+      const answered = this.#unanswered;
+      this.#unanswered = null;
+      if (answered !== null && this.#isOpen) this.#webSocket.pong(answered);
     });
-  });
-}
+  }
 
-function portOf(webSocket: WebSocket, stream: Duplex): Socket {
-  return {
-    get bufferedBytes() {
-      return stream.writableLength;
-    },
-    send(frames) {
-      if (webSocket.readyState !== webSocket.OPEN) return;
-      const [frame] = frames;
-      if (frame === undefined) return;
-      // Copying some kilobytes costs less than handing each frame to the stream, and to the kernel, by itself.
-      stream.write(frames.length === 1 ? wireOf(frame) : Buffer.concat(frames.map(wireOf)));
-    },
-    close(code, reason) {
-      if (webSocket.readyState === webSocket.OPEN) webSocket.close(code, reason);
-    },
-    terminate() {
-      webSocket.terminate();
-    },
-  };
+  heardPong(): void {
+    this.isAlive = true;
+  }
+
+  heardError(error: Error & { readonly code?: string }): void {
+    if (OVERSIZE.has(error.code ?? "")) this.#shared.crossed("message_bytes");
+    // The close frame is out. What still comes would be read for nothing, and the garbage kept.
+    setTimeout(() => this.#stream.pause(), 0);
+    this.#brokenTimer = setTimeout(() => this.terminate(), BROKEN_TIMEOUT_MS);
+  }
+
+  heardClose(code: number): void {
+    this.#webSocket.attendant = null;
+    this.#shared.heartbeat.leave(this, this.#slice);
+    if (this.#brokenTimer !== null) clearTimeout(this.#brokenTimer);
+    try {
+      if (this.#events === null) this.#admission?.abandoned();
+      else this.#events.closed(code);
+    } catch (error) {
+      this.#broke(error);
+    }
+  }
+
+  get #isOpen(): boolean {
+    return this.#webSocket.readyState === this.#webSocket.OPEN;
+  }
+
+  #broke(error: unknown): void {
+    this.#shared.failed("socket_handler_failed", error);
+    this.#webSocket.close(1011, "Internal error");
+  }
 }

@@ -59,6 +59,61 @@ Deno.test("A batch of one is a batch, and a tick that has nothing sends none", a
   assert.equal(text?.match(/as_of/g)?.length, 1, "once at the top");
 });
 
+Deno.test("Those who have the same due in a tick are sent one batch, the others batches of their own", async () => {
+  using service = withData();
+  const [fewer, one, same, turned] = [0, 1, 2, 3].map(() => service.connect());
+  for (const client of [one, same, turned, fewer]) client?.hello("batch");
+  for (const client of [one, same]) {
+    client?.follow("dev-1");
+    client?.follow("dev-2");
+  }
+  turned?.follow("dev-2");
+  turned?.follow("dev-1");
+  fewer?.follow("dev-1");
+  await service.clock.advance(PHASE_MS - 1);
+  for (const client of [one, same, turned, fewer]) client?.take();
+  const batches: unknown[] = [];
+  for (const seconds of [1, 2]) {
+    for (const deviceId of ["dev-1", "dev-2"]) {
+      service.sources.put("acme", deviceId, sampleAt(seconds));
+    }
+    await service.tick();
+    const [mine] = one?.socket.take() ?? [];
+    assert.equal(same?.socket.take()[0], mine, "shared");
+    assert.deepEqual(
+      [mine, ...[turned, fewer].map((client) => client?.socket.take()[0])].map((frame) =>
+        frame?.message.type === "batch"
+          ? frame.message.messages.map((message) =>
+            message.type === "telemetry" ? [message.device_id, message.data] : message
+          )
+          : null
+      ),
+      [["dev-1", "dev-2"], ["dev-2", "dev-1"], ["dev-1"]].map((deviceIds) =>
+        deviceIds.map((deviceId) => [deviceId, sampleAt(seconds)])
+      ),
+    );
+    batches.push(mine);
+  }
+  assert.notEqual(batches[0], batches[1]);
+});
+
+Deno.test("Among more different batches than are kept for others each client has its own", async () => {
+  using service = withData();
+  const deviceIds = Array.from({ length: 40 }, (_, nth) => `dev-${nth}`);
+  const clients = deviceIds.map((deviceId) => {
+    service.sources.put("acme", deviceId, sampleAt(0));
+    const client = service.connect();
+    client.hello("batch");
+    client.follow(deviceId);
+    return client;
+  });
+  await service.clock.advance(PHASE_MS - 1);
+  for (const client of clients) client.take();
+  await service.tick();
+  const sent = clients.map((client) => client.short());
+  assert.deepEqual(sent, deviceIds.map((deviceId) => [`batch (${deviceId} 0)`]));
+});
+
 Deno.test("A batch is left out as a whole where it does not fit", async () => {
   using service = withData();
   const client = service.connect();

@@ -1,4 +1,4 @@
-// The push loop: misses ticks while its socket is full, and is silent once nobody wants to hear.
+// Pushes: a connection misses ticks while its socket is full, and is silent once nobody wants to hear.
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/clock.ts";
 import { Connection } from "../../src/connections/connection.ts";
@@ -143,27 +143,26 @@ Deno.test("Nothing follows a disconnect between a read's answer and its push", a
   assert.deepEqual(client.take(), []);
 });
 
-Deno.test("The push loop ends with its connection", async () => {
+Deno.test("Nothing is pushed once the connection has ended, not even what was due", async () => {
   const group = new TenantGroup("acme");
   const socket = new FakeSocket();
-  const connection = new Connection({
-    id: "c1",
-    scope: scopeOf("acme"),
-    socket,
-    group,
+  const connection = new Connection({ id: "c1", scope: scopeOf("acme"), socket, group }, {
     highWaterBytes: HIGH_WATER_BYTES,
     missed: () => {},
     behind: () => {},
+    failed: (_, error) => assert.fail(String(error)),
     lateMs: 0,
     maxAgeMs: POLL_MS,
     clock: systemClock,
   });
-  const loop = connection.run().then(() => "ended");
-  connection.wake();
-  const later = new Promise((resolve) => setTimeout(() => resolve("waiting"), 0));
-  assert.equal(await Promise.race([loop, later]), "waiting");
-  const frame = frameOf({ type: "alerts", alerts: [] });
+  const followAnew = () => {
+    connection.alerts = new AlertSubscription(group, {
+      options: CORE_ALERTS,
+      progress: { seq: 0, isOwed: true },
+    });
+  };
   group.followAlerts();
+  const frame = frameOf({ type: "alerts", alerts: [] });
   group.deliver({
     tenantId: "acme",
     cause: "tick",
@@ -173,14 +172,31 @@ Deno.test("The push loop ends with its connection", async () => {
     fleet: null,
     statuses: [],
   }, systemClock.monotonicNow());
-  connection.alerts = new AlertSubscription(group, {
-    options: CORE_ALERTS,
-    progress: { seq: 0, isOwed: true },
-  });
+  followAnew();
+  connection.wake();
+  await Promise.resolve();
+  assert.equal(socket.writes.length, 1);
+  followAnew();
   connection.wake();
   connection.abort();
-  assert.equal(await loop, "ended");
-  assert.deepEqual(socket.writes, [], "what was due is not sent any more");
+  connection.wake();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(socket.writes.length, 1);
+});
+
+Deno.test("Who waits for the end of a connection is told, whether it comes later or has come", () => {
+  using service = connectionsFixture();
+  const { connection } = service.connect();
+  const { signal } = connection;
+  assert.equal(signal.aborted, false);
+  connection.abort();
+  assert.equal(signal.aborted, true);
+  const ended = service.connect().connection;
+  ended.abort();
+  assert.equal(ended.signal.aborted, true);
+  let disposals = 0;
+  ended.accompany({ [Symbol.dispose]: () => disposals++ });
+  assert.equal(disposals, 1);
 });
 
 Deno.test("A socket that throws ends its own connection's pushes and nobody else's", async () => {

@@ -10,7 +10,7 @@ import type { Verifier } from "../../src/auth/verifier.ts";
 import { Session } from "../../src/connections/session.ts";
 import { LimitLedger, type LimitName, LIMITS, type LimitValues } from "../../src/limits/limits.ts";
 import { FeedRegistry, type Feeds } from "../../src/feed/feed_registry.ts";
-import type { Snapshot } from "../../src/feed/seam.ts";
+import type { InterestChange, Snapshot } from "../../src/feed/seam.ts";
 import { frameText } from "../../src/protocol/frame.ts";
 import type { ServerMessage } from "../../src/protocol/server_messages.ts";
 import type { SourceState } from "../../src/sources/source_guard.ts";
@@ -19,6 +19,7 @@ import { type FakeClock, fakeClock } from "../support/fake_clock.ts";
 import { type FakeSources, fakeSources } from "../support/fake_sources.ts";
 import { FEED_BOUNDS, histories, type HistoriesOptions } from "../support/histories.ts";
 import { type MemoryLog, memoryLog } from "../support/memory_log.ts";
+import { feedsOfWorkers } from "../workers/feeds_of_workers.ts";
 import { FakeSocket } from "./fake_socket.ts";
 import { shortMessage } from "./short_message.ts";
 
@@ -33,8 +34,12 @@ export interface ConnectionsFixture extends Disposable {
   readonly sources: FakeSources;
   readonly log: MemoryLog;
   readonly feeds: FeedRegistry;
+  /** The one of the first worker, where there are several. */
   readonly manager: ConnectionManager;
   readonly ledger: LimitLedger;
+  /** Of all workers. */
+  readonly connectionCount: number;
+  /** Connects to the workers in turn. */
   connect(tenantId?: string, scope?: Partial<Scope>): TestConnection;
   /** Lets one interval pass. */
   tick(): Promise<void>;
@@ -153,13 +158,15 @@ export interface FixtureOptions {
   readonly wrapHistories?: (options: HistoryOptions) => HistoryOptions;
   /** Verifies what `auth` sends; nobody's token is good by default. */
   readonly verify?: Verifier["verify"];
+  /** How many share the feeds, each with connections of its own; one that has the feeds itself by default. */
+  readonly workers?: number;
 }
 
 export function connectionsFixture(options: FixtureOptions = {}): ConnectionsFixture {
   const { wrap = (sources) => sources, watch = () => {} } = options;
   const { limits = {}, slowClientMs = SLOW_CLIENT_MS, verify = noToken } = options;
   const { highWaterBytes = HIGH_WATER_BYTES, wrapHistories = (history) => history } = options;
-  const { historySamples, maxOpenAlerts = FEED_BOUNDS.maxOpenAlerts } = options;
+  const { historySamples, maxOpenAlerts = FEED_BOUNDS.maxOpenAlerts, workers = 1 } = options;
   const { maxFleetDevices = FEED_BOUNDS.maxFleetDevices, states = FEED_BOUNDS.states } = options;
   const clock = fakeClock();
   const sources = fakeSources();
@@ -179,9 +186,11 @@ export function connectionsFixture(options: FixtureOptions = {}): ConnectionsFix
     lingerMs: LINGER_MS,
     random: () => PHASE_MS / POLL_MS,
   });
-  const watched: Feeds = {
-    change: (change) => feeds.change(change),
-    listen: (listener) =>
+  const watched = {
+    change: (change: InterestChange) => feeds.change(change),
+    interestOf: (tenantId: string) => feeds.interestOf(tenantId),
+    statusesOf: (tenantId: string) => feeds.statusesOf(tenantId),
+    listen: (listener: (snapshot: Snapshot) => void) =>
       feeds.listen((snapshot) => {
         watch(snapshot);
         listener(snapshot);
@@ -195,20 +204,29 @@ export function connectionsFixture(options: FixtureOptions = {}): ConnectionsFix
     random: () => 0.5,
     ...(historySamples === undefined ? {} : { historySamples }),
   };
-  const manager = new ConnectionManager({
-    ...shared,
-    feeds: watched,
-    highWaterBytes,
-    slowClientMs,
-    history: wrapHistories(histories(asked)),
-    missed: () => ledger.crossed("socket_buffer_bytes"),
-  });
+  const fronts: readonly Feeds[] = workers === 1
+    ? [watched]
+    : feedsOfWorkers({ ...shared, feeds: watched, count: workers }).map(({ feeds }) => feeds);
+  const history = wrapHistories(histories(asked));
+  const [manager, ...others] = fronts.map((front) =>
+    new ConnectionManager({
+      ...shared,
+      feeds: front,
+      highWaterBytes,
+      slowClientMs,
+      history,
+      missed: () => ledger.crossed("socket_buffer_bytes"),
+    })
+  );
+  if (manager === undefined) throw new RangeError("There must be a worker");
+  const managers = [manager, ...others];
+  let connected = 0;
   const verifier: Verifier = {
     verify,
     reach: () => Promise.resolve(true),
     state: { reached: true, failure: null },
   };
-  const sessionOptions = { manager, verifier, ledger, server: SERVER, pollSeconds: 1, clock, log };
+  const sessionOptions = { verifier, ledger, server: SERVER, pollSeconds: 1, clock, log };
   return {
     clock,
     sources,
@@ -218,8 +236,13 @@ export function connectionsFixture(options: FixtureOptions = {}): ConnectionsFix
     ledger,
     connect(tenantId = "acme", scope = {}) {
       const socket = new FakeSocket();
-      const connection = manager.connect(socket, { ...scopeOf(tenantId), ...scope });
-      return new TestConnection(socket, connection, new Session(connection, sessionOptions));
+      const next = managers[connected++ % managers.length] ?? manager;
+      const connection = next.connect(socket, { ...scopeOf(tenantId), ...scope });
+      const session = new Session(connection, { ...sessionOptions, manager: next });
+      return new TestConnection(socket, connection, session);
+    },
+    get connectionCount() {
+      return managers.reduce((sum, { connectionCount }) => sum + connectionCount, 0);
     },
     tick: () => clock.advance(POLL_MS),
     [Symbol.dispose]: () => feeds[Symbol.dispose](),

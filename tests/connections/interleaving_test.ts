@@ -121,14 +121,22 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ act: fc.constant("heal" as const) }) },
 );
 
-Deno.test("No interleaving of clients and failing databases breaks a count, a tenant's bounds or the order of time", async () => {
+Deno.test("No interleaving of clients and failing databases breaks a count, a tenant's bounds or the order of time", () =>
+  holds({ workers: 1, numRuns: 1_000 }));
+
+Deno.test("No such interleaving breaks any of it where clients are spread over workers that share the feeds", () =>
+  holds({ workers: 2, numRuns: 500 }));
+
+async function holds(
+  { workers, numRuns }: { readonly workers: number; readonly numRuns: number },
+): Promise<void> {
   const seed = Deno.env.get("PROPERTY_SEED");
   const path = Deno.env.get("PROPERTY_PATH");
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { minLength: 10, maxLength: 50, size: "max" }),
       async (steps) => {
-        using world = new World();
+        using world = new World({ workers });
         for (const next of steps) {
           await take(world, next);
           world.check();
@@ -146,12 +154,12 @@ Deno.test("No interleaving of clients and failing databases breaks a count, a te
     ),
     // The seed and the path of a failure are in its message; PROPERTY_SEED and PROPERTY_PATH play it again.
     {
-      numRuns: 1_000,
+      numRuns,
       ...(seed === undefined ? {} : { seed: Number(seed) }),
       ...(path === undefined ? {} : { path }),
     },
   );
-});
+}
 
 async function take(world: World, step: Step): Promise<void> {
   switch (step.act) {

@@ -1,4 +1,4 @@
-// A push loop that others keep waiting: what it is woken for must not count as too old because its turn came late.
+// A push that others keep waiting: what it is woken for must not count as too old because its turn came late.
 import assert from "node:assert/strict";
 import { AlertSubscription, CORE_ALERTS } from "../../src/connections/alert_subscription.ts";
 import { Connection } from "../../src/connections/connection.ts";
@@ -8,7 +8,7 @@ import type { Socket } from "../../src/sockets/socket.ts";
 import { HIGH_WATER_BYTES, POLL_MS, scopeOf } from "./connections_fixture.ts";
 import { FakeSocket } from "./fake_socket.ts";
 
-Deno.test("A loop whose turn comes after an interval's worth of sending still gets its push", async () => {
+Deno.test("A connection whose turn comes after an interval's worth of sending still gets its push", async () => {
   let now = 1_000;
   const clock = {
     now: () => now,
@@ -19,14 +19,11 @@ Deno.test("A loop whose turn comes after an interval's worth of sending still ge
   const group = new TenantGroup("acme");
   group.followAlerts();
   const connect = (socket: Socket) => {
-    const connection = new Connection({
-      id: "c1",
-      scope: scopeOf("acme"),
-      socket,
-      group,
+    const connection = new Connection({ id: "c1", scope: scopeOf("acme"), socket, group }, {
       highWaterBytes: HIGH_WATER_BYTES,
       missed: () => {},
       behind: () => {},
+      failed: (_, error) => assert.fail(String(error)),
       lateMs: 0,
       maxAgeMs: POLL_MS,
       clock,
@@ -36,7 +33,7 @@ Deno.test("A loop whose turn comes after an interval's worth of sending still ge
       progress: { seq: 0, isOwed: true },
     });
     group.connections.add(connection);
-    return { connection, loop: connection.run() };
+    return connection;
   };
   const slow = new FakeSocket();
   const last = new FakeSocket();
@@ -45,7 +42,8 @@ Deno.test("A loop whose turn comes after an interval's worth of sending still ge
     now += 2 * POLL_MS;
     send(...sent);
   };
-  const opened = [connect(slow), connect(last)];
+  connect(slow);
+  connect(last);
   group.deliver({
     tenantId: "acme",
     cause: "tick",
@@ -64,6 +62,4 @@ Deno.test("A loop whose turn comes after an interval's worth of sending still ge
   await new Promise((resolve) => setTimeout(resolve, 0));
   assert.equal(slow.writes.length, 1);
   assert.equal(last.writes.length, 1);
-  for (const { connection } of opened) connection.abort();
-  await Promise.all(opened.map(({ loop }) => loop));
 });

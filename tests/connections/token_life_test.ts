@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { AuthError, type AuthErrorCode } from "../../src/auth/auth_error.ts";
 import type { Scope } from "../../src/auth/scope.ts";
+import { Deadlines } from "../../src/connections/deadlines.ts";
 import { TokenLife } from "../../src/connections/token_life.ts";
 import { fakeClock } from "../support/fake_clock.ts";
 import { assertNoToken } from "../http/handshake_fixture.ts";
@@ -250,15 +251,18 @@ Deno.test("A token that lives longer than a timer can wait is not ended by it", 
   const days = 86_400_000;
   const waits: number[] = [];
   const events: string[] = [];
+  const deadlines = new Deadlines({
+    ...clock,
+    setTimeout: (act, ms) => (waits.push(ms), clock.setTimeout(act, ms)),
+  });
   const life = new TokenLife({
     expiresAt: clock.now() + 60 * days,
-    clock: {
-      ...clock,
-      setTimeout: (act, ms) => (waits.push(ms), clock.setTimeout(act, ms)),
-      now: clock.now,
+    clock,
+    deadlines,
+    holder: {
+      tokenExpiring: () => events.push("expiring"),
+      tokenExpired: () => events.push("expired"),
     },
-    expiring: () => events.push("expiring"),
-    expired: () => events.push("expired"),
   });
   await clock.advance(60 * days - MINUTE_MS - 1);
   assert.deepEqual(events, []);
@@ -274,23 +278,27 @@ Deno.test("A token that lives longer than a timer can wait is not ended by it", 
 Deno.test("A warning that can't be sent does not keep the token from ending", async () => {
   const clock = fakeClock();
   let isOver = false;
+  const deadlines = new Deadlines({
+    ...clock,
+    setTimeout: (act, ms) =>
+      clock.setTimeout(() => {
+        try {
+          act();
+        } catch (error) {
+          assert.match(String(error), /full/);
+        }
+      }, ms),
+  });
   using _life = new TokenLife({
     expiresAt: clock.now() + MINUTE_MS,
-    clock: {
-      ...clock,
-      setTimeout: (act, ms) =>
-        clock.setTimeout(() => {
-          try {
-            act();
-          } catch (error) {
-            assert.match(String(error), /full/);
-          }
-        }, ms),
+    clock,
+    deadlines,
+    holder: {
+      tokenExpiring: () => {
+        throw new Error("full");
+      },
+      tokenExpired: () => isOver = true,
     },
-    expiring: () => {
-      throw new Error("full");
-    },
-    expired: () => isOver = true,
   });
   await clock.advance(MINUTE_MS);
   assert(isOver);

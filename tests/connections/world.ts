@@ -41,12 +41,14 @@ export class World {
   /** Broken rules that were noticed where a throw would be taken for a source's failure. */
   readonly #broken: string[] = [];
 
-  constructor() {
+  /** Clients connect to so many workers in turn. */
+  constructor({ workers }: { readonly workers: number } = { workers: 1 }) {
     this.#sources = new WatchedSources({
       connected: (tenantId) => this.#connected(tenantId),
       violated: (rule) => void this.#broken.push(rule),
     });
     this.#service = connectionsFixture({
+      workers,
       // How the stuck are ended is shown elsewhere; here they stay.
       slowClientMs: Infinity,
       wrap: (sources: FakeSources) => this.#sources.wrap(sources),
@@ -233,7 +235,7 @@ export class World {
       assert.equal(interest?.fleetFollowers ?? 0, count(({ followsFleet }) => followsFleet));
     }
     assert.equal(
-      this.#service.manager.connectionCount,
+      this.#service.connectionCount,
       this.clients.filter(({ isConnected }) => isConnected).length,
     );
   }

@@ -1,20 +1,23 @@
 // What the `ws` engine puts on the wire: frames as RFC 6455 wants them, made once, a push in one write, over TLS as well.
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import { Heartbeat } from "../../src/sockets/heartbeat.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
 import { wireOf } from "../../src/sockets/wire.ts";
 import { serveWs } from "../../src/sockets/ws_engine.ts";
 import { openWsSocket } from "../../src/sockets/ws_socket.ts";
-import { frameText } from "../../src/protocol/frame.ts";
+import { type Frame, frameBytes, frameOfParts, frameText } from "../../src/protocol/frame.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { until } from "../support/until.ts";
 import { EngineHarness, note, PATH, SOON_MS } from "./engine_harness.ts";
 import { clientFrame, OPCODE, RawPeer, upgradeRequest } from "./raw_peer.ts";
 
-/** A frame whose JSON has exactly so many bytes. */
-function noteOf(bytes: number) {
-  return note(1, "x".repeat(bytes - frameText(note(1)).length));
+/** A frame whose JSON has exactly so many bytes, some letters of which may be given. */
+function noteOf(bytes: number, letters = ""): Frame {
+  const rest = bytes - frameBytes(note(1));
+  const given = rest < Buffer.byteLength(letters) ? "" : letters;
+  return note(1, given + "x".repeat(rest - Buffer.byteLength(given)));
 }
 
 const HEADERS: ReadonlyArray<readonly [length: number, header: readonly number[]]> = [
@@ -47,6 +50,23 @@ Deno.test("The length of a frame counts bytes, not letters", () => {
   assert.equal(((wire[2] ?? 0) << 8) | (wire[3] ?? 0), wire.length - 4);
 });
 
+for (const lengths of [[], [60], [125, 126], [48, 65_535, 48], [65_536, 50, 70_000, 126]]) {
+  Deno.test(`A message made of messages of ${lengths.join(", ") || "no"} bytes has the bytes of its text`, () => {
+    const frames = lengths.map((length) => noteOf(length, "ä€😀"));
+    const parts = { head: '{"type":"batch","messages":[', frames, tail: "]}" };
+    const frame = frameOfParts(frames[0]?.message ?? note(1).message, parts);
+    const whole = wireOf(frame);
+    const text = `{"type":"batch","messages":[${frames.map(frameText).join()}]}`;
+    assert.deepEqual(new Uint8Array(whole), new Uint8Array(wireOf({ ...note(1), text })));
+    assert.equal(frameText(frame), text);
+    assert.equal(frameBytes(frame), new TextEncoder().encode(text).length);
+    assert.equal(frameBytes({ ...frame, wire: null, bytes: null }), frameBytes(frame));
+    for (const [index, length] of lengths.entries()) {
+      assert.equal(frameBytes(frames[index] as Frame), length);
+    }
+  });
+}
+
 Deno.test("A push of many frames is handed to the kernel in one write", async () => {
   const writes: number[] = [];
   const stream = new Duplex({
@@ -62,11 +82,13 @@ Deno.test("A push of many frames is handed to the kernel in one write", async ()
   });
   using heartbeat = new Heartbeat({ intervalMs: 60_000 });
   let socket: Socket | null = null;
-  const webSocket = { OPEN: 1, readyState: 1, on() {}, once() {}, close() {}, terminate() {} };
+  const webSocket = { OPEN: 1, readyState: 1, attendant: null, close() {}, terminate() {} };
   openWsSocket({ webSocket: { ...webSocket, ping() {}, pong() {} }, stream }, {
-    heartbeat,
-    crossed() {},
-    failed: (_, error) => assert.fail(String(error)),
+    shared: {
+      heartbeat,
+      crossed() {},
+      failed: (_, error) => assert.fail(String(error)),
+    },
     admission: {
       kind: "upgrade",
       protocol: null,
