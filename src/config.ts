@@ -177,6 +177,7 @@ const Settings = z.object({
   METRICS_PORT: bounded({ min: 0, max: 65_535, unit: "a port", integer: true }).optional(),
   METRICS_HOST: z.string().min(1).optional(),
   METRICS_TENANT_LABEL: flag(false),
+  WORKERS: number({ fallback: 1, min: 1, max: 64, unit: "threads", integer: true }),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
 });
 
@@ -202,6 +203,9 @@ function problemsBetween(
   }
   if (has("METRICS_HOST") && !has("METRICS_PORT")) {
     problems.push("METRICS_PORT is missing, METRICS_HOST needs it");
+  }
+  if (values.WS_ENGINE === "deno" && Number(values.WORKERS ?? 1) > 1) {
+    problems.push("WS_ENGINE must be ws where WORKERS is more than 1: deno shares no port");
   }
   if (values.TELEMETRY_SOURCE === "postgres") return problems;
   if (!has("INFLUXDB_URL")) problems.push("INFLUXDB_URL is missing");

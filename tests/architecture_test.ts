@@ -10,7 +10,13 @@ const sources = await readSources(`${root}/src`, { root });
 const COMPOSITION = [
   "main.ts",
   "src/app.ts",
+  "src/back.ts",
+  "src/front.ts",
   "src/serve.ts",
+  "src/serve_workers.ts",
+  "src/worker.ts",
+  "src/listen.ts",
+  "src/descriptors.ts",
   "src/leave_on_signal.ts",
   "src/verifier_from_config.ts",
   "src/cli/serve_command.ts",
@@ -55,6 +61,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "type src/sources/side_reads.ts",
     "type src/sources/source_guard.ts",
     "src/sources/source_error.ts",
+  ],
+  // Between the halves of the service, in place of a function call: it knows what passes, and none who sends or reads.
+  "src/workers/": [
+    "type src/back.ts",
+    "type src/front.ts",
+    "type src/auth/scope.ts",
+    "src/http/readiness.ts",
+    "type src/http/",
+    "type src/limits/",
+    "src/feed/interest.ts",
+    "src/feed/history_error.ts",
+    "type src/feed/",
   ],
   "src/sources/open_sources.ts": ["src/sources/", "type src/config.ts"],
   "src/sources/": [],
@@ -189,6 +207,9 @@ Deno.test("The rule names what it exists to keep apart", () => {
     ["src/dashboard/page/x.ts", 'import { pageFile } from "../page_file.ts";'],
     ["src/http/x.ts", 'import { Dashboard } from "../dashboard/page/dashboard.ts";'],
     ["src/client/x.ts", 'import { signal } from "@preact/signals";'],
+    ["src/workers/x.ts", 'import { Seats } from "../limits/seats.ts";'],
+    ["src/workers/x.ts", 'import type { Sources } from "../sources/open_sources.ts";'],
+    ["src/workers/x.ts", 'import type { Connection } from "../connections/connection.ts";'],
     ["src/attic/x.ts", 'import { delay } from "../clock.ts";'],
   ];
   for (const [path, text] of forbidden) {

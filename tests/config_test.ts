@@ -71,6 +71,7 @@ Deno.test("Every setting but the addresses and the key has a default", () => {
     HOST: "127.0.0.1",
     PORT: 8000,
     WS_ENGINE: "ws",
+    WORKERS: 1,
     WS_POLL_SECONDS: 5,
     READ_TIMEOUT_SECONDS: 10,
     SLOW_CLIENT_SECONDS: 30,
@@ -217,6 +218,7 @@ const WRONG: ReadonlyArray<readonly [name: string, problem: string, ...values: s
     "0x50",
   ],
   ["WS_ENGINE", "must be ws or deno", "node", "WS"],
+  ["WORKERS", "must be a whole number of threads from 1 to 64", "0", "65", "1.5", "two"],
   [
     "WS_POLL_SECONDS",
     "must be a number of seconds from 0.05 to 3600",
@@ -357,6 +359,10 @@ Deno.test("Settings that exclude or need each other say so", () => {
   assert.deepEqual(problemsWith({ OIDC_CLIENT_ID: "dashboard" }), [
     "OIDC_ISSUER is missing, OIDC_CLIENT_ID needs it",
   ]);
+  assert.deepEqual(problemsWith({ WS_ENGINE: "deno", WORKERS: "2" }), [
+    "WS_ENGINE must be ws where WORKERS is more than 1: deno shares no port",
+  ]);
+  assert.deepEqual(problemsWith({ WS_ENGINE: "deno", WORKERS: "1" }), []);
   assert.deepEqual(problemsWith({ INFLUXDB_QUERY: "flux" }), [
     "INFLUXDB_ORG is missing, Flux needs it",
   ]);

@@ -14,13 +14,20 @@ export interface TicketOptions {
 /** Bytes of chance in a ticket: as hard to guess as a key. */
 const TICKET_BYTES = 32;
 
+/** Gives out the tickets of the whole service and takes them back, which another thread may do. */
+export interface TicketDesk {
+  issue(scope: Scope): string | Promise<string>;
+  /** The scope that the ticket stands for, once; null for one that is spent, expired or unknown. */
+  redeem(ticket: string): Scope | null | Promise<Scope | null>;
+}
+
 interface Waiting {
   readonly scope: Scope;
   /** On the monotonic clock. */
   readonly voidAt: number;
 }
 
-export class Tickets {
+export class Tickets implements TicketDesk {
   readonly #options: TicketOptions;
   /** In the order of expiry, as all live equally long. */
   readonly #waiting = new Map<string, Waiting>();
@@ -45,7 +52,6 @@ export class Tickets {
     return ticket;
   }
 
-  /** The scope that the ticket stands for, once; null for one that is spent, expired or unknown. */
   redeem(ticket: string): Scope | null {
     const waiting = this.#waiting.get(ticket);
     if (waiting === undefined) return null;

@@ -7,21 +7,23 @@ import { LimitLedger } from "../limits/limits.ts";
 import { guardProcess } from "../observe/guard_process.ts";
 import { createLog } from "../observe/log.ts";
 import { serve } from "../serve.ts";
+import { serveWorkers } from "../serve_workers.ts";
 import { openSources } from "../sources/open_sources.ts";
 
 /** Resolves once it serves; the process then ends by a signal. Throws ConfigError and ListenError. */
 export async function serveCommand(): Promise<null> {
   const config = readConfig();
-  const log = createLog({
-    level: config.LOG_LEVEL,
-    format: Deno.stdout.isTerminal() ? "text" : "json",
-  });
+  const logFormat = Deno.stdout.isTerminal() ? "text" : "json";
+  const log = createLog({ level: config.LOG_LEVEL, format: logFormat });
   const ledger = new LimitLedger(limitsOf(config));
   const metrics = createMetrics(config);
   const crowded = () => ledger.crossed("reads");
   const sources = openSources(config, { clock, log, crowded, metrics });
-  const app = createApp(config, { sources, clock, log, ledger, metrics });
   guardProcess({ log, onFault: () => metrics.fault() });
-  await leaveOnSignal(() => serve(app, { config, log }), { log });
+  const deps = { sources, clock, log, ledger, metrics };
+  const start = config.WORKERS === 1
+    ? () => serve(createApp(config, deps), { config, log })
+    : () => serveWorkers(config, { ...deps, logFormat });
+  await leaveOnSignal(start, { log });
   return null;
 }

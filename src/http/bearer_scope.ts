@@ -5,7 +5,7 @@ import { findCredential } from "../auth/credential.ts";
 import type { Scope } from "../auth/scope.ts";
 import type { Verifier } from "../auth/verifier.ts";
 import { type LimitLedger, type LimitName, limitSentence } from "../limits/limits.ts";
-import type { KeyedBuckets } from "../limits/token_bucket.ts";
+import type { Rates } from "../limits/token_bucket.ts";
 import type { Peer } from "../sockets/socket.ts";
 import { addressKey, type TrustedProxies } from "./client_address.ts";
 import { problem } from "./problem.ts";
@@ -15,9 +15,9 @@ export interface BearerOptions {
   readonly proxies: TrustedProxies;
   readonly ledger: LimitLedger;
   /** By address, shared with the door: verifying a token costs the same wherever it came in. */
-  readonly handshakes: KeyedBuckets;
+  readonly handshakes: Rates;
   /** By tenant. */
-  readonly requests: KeyedBuckets;
+  readonly requests: Rates;
 }
 
 /** What an engine tells of the peer beside the request. */
@@ -37,7 +37,7 @@ export async function bearerScope(
     });
   };
   const address = addressKey(proxies.clientOf(context.env.address, raw.headers));
-  const addressWaitMs = handshakes.take(address);
+  const addressWaitMs = await handshakes.take(address);
   if (addressWaitMs > 0) return tooMany("handshakes_per_second", addressWaitMs);
   const credential = findCredential(raw, { accept: new Set(["header"]) });
   if (credential.kind === "ambiguous") return problem(context, "ambiguous_credential");
@@ -49,6 +49,6 @@ export async function bearerScope(
     if (!(error instanceof AuthError)) throw error;
     return problem(context, error.code);
   }
-  const tenantWaitMs = requests.take(scope.tenantId);
+  const tenantWaitMs = await requests.take(scope.tenantId);
   return tenantWaitMs > 0 ? tooMany("requests_per_second", tenantWaitMs) : scope;
 }

@@ -3,12 +3,13 @@
 import { AuthError } from "../auth/auth_error.ts";
 import { type CredentialPlace, findCredential, selectSubprotocol } from "../auth/credential.ts";
 import type { Scope } from "../auth/scope.ts";
-import type { Tickets } from "../auth/tickets.ts";
+import type { TicketDesk } from "../auth/tickets.ts";
 import type { Verifier } from "../auth/verifier.ts";
 import { type ClosingName, CLOSINGS, headersOf } from "../errors.ts";
 import { type LimitLedger, type LimitName, limitSentence } from "../limits/limits.ts";
-import type { Seat, Seats } from "../limits/seats.ts";
-import type { KeyedBuckets } from "../limits/token_bucket.ts";
+import { type Refusals, RefusedSockets } from "../limits/refused_sockets.ts";
+import type { Seating, TakenSeat } from "../limits/seats.ts";
+import type { Rates } from "../limits/token_bucket.ts";
 import type { Log } from "../observe/log.ts";
 import { type Metrics, NO_METRICS } from "../observe/metrics.ts";
 import { inSpan } from "../observe/traces.ts";
@@ -18,15 +19,17 @@ import { addressKey, type TrustedProxies } from "./client_address.ts";
 
 export interface DoorOptions {
   readonly verifier: Verifier;
-  readonly tickets: Tickets;
+  readonly tickets: TicketDesk;
   readonly accept: ReadonlySet<CredentialPlace>;
   /** Origins that browsers may come from; null lets all in. */
   readonly allowedOrigins: ReadonlySet<string> | null;
   readonly proxies: TrustedProxies;
   readonly ledger: LimitLedger;
-  readonly seats: Seats;
+  readonly seats: Seating;
+  /** Refused clients that may be upgraded; where nothing is said, those of this door alone. */
+  readonly refusals?: Refusals;
   /** Handshakes and tickets by address. */
-  readonly handshakes: KeyedBuckets;
+  readonly handshakes: Rates;
   readonly log: Log;
   readonly metrics?: Pick<Metrics, "handshake">;
   /** Takes in a socket whose client was let in. */
@@ -46,25 +49,28 @@ export interface Refused {
 export interface TurnedAway {
   readonly kind: "turned_away";
   readonly closing: ClosingName;
-  readonly seat: Seat;
+  readonly seat: TakenSeat;
   readonly limit: LimitName | null;
 }
 
 export type Entrance =
   | Refused
   | TurnedAway
-  | { readonly kind: "let_in"; readonly scope: Scope; readonly seat: Seat };
+  | { readonly kind: "let_in"; readonly scope: Scope; readonly seat: TakenSeat };
 
 /** What a client that was turned away for lack of room should wait. */
 export const RETRY_MS = 5_000;
 
 export class Door {
   readonly #options: DoorOptions;
+  readonly #refusals: Refusals;
   #refusedSockets = 0;
   #isShut = false;
 
   constructor(options: DoorOptions) {
     this.#options = options;
+    this.#refusals = options.refusals ??
+      new RefusedSockets(options.ledger.values.refused_sockets);
   }
 
   /** Refused clients that are upgraded and not yet gone. */
@@ -86,7 +92,7 @@ export class Door {
     const protocol = selectSubprotocol(handshake.headers);
     const entrance = await this.judge(handshake, this.#options.accept);
     if (entrance.kind === "refused") return this.#respond(entrance);
-    if (entrance.kind === "turned_away") return this.#turnAway(entrance, protocol);
+    if (entrance.kind === "turned_away") return await this.#turnAway(entrance, protocol);
     const { scope, seat } = entrance;
     return {
       kind: "upgrade",
@@ -116,7 +122,9 @@ export class Door {
       return refused("origin_not_allowed");
     }
     const address = addressKey(proxies.clientOf(handshake.address, handshake.headers));
-    const waitMs = handshakes.take(address);
+    // Nothing is waited for where this thread counts itself.
+    const rated = handshakes.take(address);
+    const waitMs = typeof rated === "number" ? rated : await rated;
     if (waitMs > 0) {
       ledger.crossed("handshakes_per_second");
       return refused("too_many_requests", { limit: "handshakes_per_second", waitMs });
@@ -125,7 +133,8 @@ export class Door {
     if (credential.kind === "ambiguous" || credential.kind === "subprotocol_missing") {
       return refused("ambiguous_credential");
     }
-    const seat = seats.take(address);
+    const taken = seats.take(address);
+    const seat = taken instanceof Promise ? await taken : taken;
     if (typeof seat === "string") {
       const closing = seat === "connections" ? "going_away" : "too_many_requests";
       return refused(closing, { limit: seat, waitMs: RETRY_MS });
@@ -148,7 +157,7 @@ export class Door {
       this.#options.log.info("handshake_refused", { reason: verdict, address });
       return { kind: "turned_away", closing: verdict, seat, limit: null };
     }
-    const full = seat.claim(verdict);
+    const full = await seat.claim(verdict);
     if (full !== null) {
       const { tenantId } = verdict;
       this.#options.log.info("handshake_refused", { reason: full, address, tenant: tenantId });
@@ -158,18 +167,11 @@ export class Door {
   }
 
   /** Takes in the open socket of a client that was let in. */
-  enter(socket: Socket, { scope, seat }: { scope: Scope; seat: Seat }): SocketEvents {
+  enter(socket: Socket, { scope, seat }: { scope: Scope; seat: TakenSeat }): SocketEvents {
     // Nobody would close a socket that opens after those of the drain were closed.
     if (this.#isShut) return closeAtOnce(socket, { closing: "draining", gone: () => seat.leave() });
     const events = this.#openOr(() => seat.leave(), () => this.#options.enter(socket, scope));
-    return {
-      text: (data) => events.text(data),
-      binary: (byteLength) => events.binary(byteLength),
-      closed: (code) => {
-        seat.leave();
-        events.closed(code);
-      },
-    };
+    return new SeatedEvents(events, seat);
   }
 
   /** An engine tells nobody of the close of a socket that could not be opened. */
@@ -185,7 +187,9 @@ export class Door {
   async #verify(credential: Judged["credential"]): Promise<Scope | ClosingName> {
     const { verifier, tickets, log } = this.#options;
     if (credential.kind === "missing") return "token_missing";
-    if (credential.kind === "ticket") return tickets.redeem(credential.ticket) ?? "invalid_token";
+    if (credential.kind === "ticket") {
+      return await tickets.redeem(credential.ticket) ?? "invalid_token";
+    }
     try {
       return await verifier.verify(credential.token);
     } catch (error) {
@@ -196,10 +200,13 @@ export class Door {
   }
 
   /** A browser can't read a status of a failed upgrade, so the refused are upgraded and closed, while they are few. */
-  #turnAway({ closing, seat, limit }: TurnedAway, protocol: string | null): Admission {
+  async #turnAway(
+    { closing, seat, limit }: TurnedAway,
+    protocol: string | null,
+  ): Promise<Admission> {
     const { ledger } = this.#options;
     const isTransient = closing === "keys_unavailable";
-    const isFull = !isTransient && this.#refusedSockets >= ledger.values.refused_sockets;
+    const isFull = !isTransient && !(await this.#refusals.enter());
     if (isFull) ledger.crossed("refused_sockets");
     if (isFull || isTransient) {
       seat.leave();
@@ -213,6 +220,7 @@ export class Door {
       if (isGone) return;
       isGone = true;
       this.#refusedSockets--;
+      this.#refusals.leave();
       seat.leave();
     };
     return {
@@ -236,12 +244,36 @@ export class Door {
   }
 }
 
+/** Gives the seat back with the socket that it was taken for. */
+class SeatedEvents implements SocketEvents {
+  readonly #events: SocketEvents;
+  readonly #seat: TakenSeat;
+
+  constructor(events: SocketEvents, seat: TakenSeat) {
+    this.#events = events;
+    this.#seat = seat;
+  }
+
+  text(data: string): void {
+    this.#events.text(data);
+  }
+
+  binary(byteLength: number): void {
+    this.#events.binary(byteLength);
+  }
+
+  closed(code: number): void {
+    this.#seat.leave();
+    this.#events.closed(code);
+  }
+}
+
 interface Judged {
   readonly credential: Exclude<
     ReturnType<typeof findCredential>,
     { kind: "ambiguous" | "subprotocol_missing" }
   >;
-  readonly seat: Seat;
+  readonly seat: TakenSeat;
   readonly address: string;
 }
 

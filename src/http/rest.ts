@@ -59,8 +59,8 @@ export function restRoutes(options: RestOptions): Hono<{ Bindings: Bindings }> {
     refuseOthers(app, path);
   };
 
-  app.get("/health", (context) => {
-    const sources = reads.states();
+  app.get("/health", async (context) => {
+    const sources = await reads.states();
     const states = Object.values(sources);
     const status = states.includes("degraded")
       ? "degraded"

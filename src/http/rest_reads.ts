@@ -21,9 +21,11 @@ export interface RestSamples {
   readonly isIncomplete: boolean;
 }
 
+export type SourceStates = Readonly<Record<"telemetry" | "alerts", "unknown" | "ok" | "degraded">>;
+
 /** Every question rejects with its signal's reason, and with whatever is our own fault. */
 export interface RestReads {
-  states(): Readonly<Record<"telemetry" | "alerts", "unknown" | "ok" | "degraded">>;
+  states(): SourceStates | Promise<SourceStates>;
   devices(query: RestQuery & { readonly limit: number }): Promise<
     RestAnswer<{
       readonly devices: readonly { readonly device_id: string; readonly last: string }[];

@@ -4,7 +4,7 @@ import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { AuthError } from "../auth/auth_error.ts";
 import { findCredential } from "../auth/credential.ts";
-import type { Tickets } from "../auth/tickets.ts";
+import type { TicketDesk } from "../auth/tickets.ts";
 import type { Verifier } from "../auth/verifier.ts";
 import {
   PAGE_CONFIG_PATH,
@@ -15,7 +15,7 @@ import {
 } from "../dashboard/page_file.ts";
 import type { Log } from "../observe/log.ts";
 import { type LimitLedger, limitSentence } from "../limits/limits.ts";
-import type { KeyedBuckets } from "../limits/token_bucket.ts";
+import type { Rates } from "../limits/token_bucket.ts";
 import type { EngineOptions } from "../sockets/socket.ts";
 import type { Bindings } from "./bearer_scope.ts";
 import { addressKey, type TrustedProxies } from "./client_address.ts";
@@ -29,16 +29,18 @@ import { type StreamStatusOptions, streamStatusRoutes } from "./stream_status.ts
 export const SOCKET_PATH = "/api/v2/ws";
 
 export interface RoutesOptions extends RestOptions, EventsOptions, StreamStatusOptions {
-  readonly readiness: Readiness;
+  readonly readiness: Pick<Readiness, "report">;
+  /** Whether the whole service can still act; where nothing is said, whoever answers is all of it. */
+  readonly isAlive?: () => boolean | Promise<boolean>;
   readonly verifier: Verifier;
-  readonly tickets: Tickets;
+  readonly tickets: TicketDesk;
   readonly ticketSeconds: number;
   /** Origins whose pages may read answers; null adds no header, so only the service's own page may. */
   readonly allowedOrigins: ReadonlySet<string> | null;
   readonly proxies: TrustedProxies;
   readonly ledger: LimitLedger;
   /** Shared with the door: a ticket costs what a handshake costs. */
-  readonly handshakes: KeyedBuckets;
+  readonly handshakes: Rates;
   /** A ticket is good here only, so none is given out by a process that goes. */
   readonly isDraining: () => boolean;
   readonly page: PageOptions;
@@ -62,7 +64,11 @@ export function routes(options: RoutesOptions): FetchHandler {
       maxAge: 600,
     }));
   }
-  app.get("/livez", (context) => context.text("ok\n", 200, { "cache-control": "no-store" }));
+  app.get("/livez", async (context) => {
+    const isAlive = await options.isAlive?.() ?? true;
+    const [text, status] = isAlive ? ["ok\n", 200] as const : ["stuck\n", 503] as const;
+    return context.text(text, status, { "cache-control": "no-store" });
+  });
   app.get("/readyz", async (context) => {
     const report = await readiness.report();
     const status = report.status === "ready" ? 200 : 503;
@@ -81,7 +87,8 @@ export function routes(options: RoutesOptions): FetchHandler {
     const { verifier, tickets, ticketSeconds, proxies, ledger, handshakes } = options;
     const { raw } = context.req;
     if (options.isDraining()) return problem(context, "going_away");
-    const waitMs = handshakes.take(addressKey(proxies.clientOf(context.env.address, raw.headers)));
+    const address = addressKey(proxies.clientOf(context.env.address, raw.headers));
+    const waitMs = await handshakes.take(address);
     if (waitMs > 0) {
       ledger.crossed("handshakes_per_second");
       return problem(context, "too_many_requests", {
@@ -95,7 +102,7 @@ export function routes(options: RoutesOptions): FetchHandler {
     try {
       const scope = await verifier.verify(credential.token);
       const headers = { "cache-control": "no-store" };
-      const ticket = tickets.issue(scope);
+      const ticket = await tickets.issue(scope);
       return context.json({ ticket, expires_in: ticketSeconds }, 200, headers);
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;

@@ -4,7 +4,7 @@ import { type Context, Hono } from "hono";
 import type { Scope } from "../auth/scope.ts";
 import type { Clock } from "../clock.ts";
 import type { LimitName } from "../limits/limits.ts";
-import type { Seats } from "../limits/seats.ts";
+import type { Seating } from "../limits/seats.ts";
 import type { TenantUsage } from "../observe/metrics.ts";
 import { type BearerOptions, bearerScope, type Bindings } from "./bearer_scope.ts";
 import { refuseOthers } from "./refuse_others.ts";
@@ -12,22 +12,25 @@ import { refuseOthers } from "./refuse_others.ts";
 type SourceName = "telemetry" | "alerts";
 
 export interface StreamStatusOptions extends BearerOptions {
-  readonly seats: Seats;
+  readonly seats: Seating;
   readonly stream: StreamState;
   /** `pulsewire/<version>` */
   readonly server: string;
   readonly clock: Clock;
 }
 
-/** How the rooms behind the door stand, asked for one tenant at a time. */
+/** How the rooms behind the door stand, asked for one tenant at a time; other threads may have to be asked, too. */
 export interface StreamState {
-  readonly usageOf: (tenantId: string) => Omit<TenantUsage, "tenantId">;
+  readonly usageOf: (tenantId: string) => Usage | Promise<Usage>;
   /** The greatest number of devices that one of the tenant's connections follows by name. */
-  readonly mostDevicesOf: (tenantId: string) => number;
+  readonly mostDevicesOf: (tenantId: string) => number | Promise<number>;
   /** Undefined while no feed of the tenant runs. */
-  readonly feedOf: (tenantId: string) => FeedState | undefined;
-  readonly sources: () => Readonly<Record<SourceName, { readonly state: string }>>;
+  readonly feedOf: (tenantId: string) => FeedState | undefined | Promise<FeedState | undefined>;
+  readonly sources: () => States | Promise<States>;
 }
+
+type Usage = Omit<TenantUsage, "tenantId">;
+type States = Readonly<Record<SourceName, { readonly state: string }>>;
 
 export interface FeedState {
   /** Devices that are followed by name, each counted once. */
@@ -60,21 +63,25 @@ export function streamStatusRoutes(options: StreamStatusOptions): Hono<{ Binding
   app.get("/stream/status", async (context: Context<{ Bindings: Bindings }>) => {
     const scope = await bearerScope(context, options);
     if (scope instanceof Response) return scope;
-    return context.json(statusOf(scope, options), 200, { "cache-control": "no-store" });
+    return context.json(await statusOf(scope, options), 200, { "cache-control": "no-store" });
   });
   refuseOthers(app, "/stream/status");
   return app;
 }
 
-function statusOf(scope: Scope, { clock, ledger, seats, server, stream }: StreamStatusOptions) {
+async function statusOf(
+  scope: Scope,
+  { clock, ledger, seats, server, stream }: StreamStatusOptions,
+) {
   const { tenantId } = scope;
-  const { connections, subscriptions } = stream.usageOf(tenantId);
-  const feed = stream.feedOf(tenantId);
-  const states = stream.sources();
-  const used: Partial<Record<LimitName, number>> = {
-    ...seats.takenFor(scope),
-    subscriptions: stream.mostDevicesOf(tenantId),
-  };
+  const [{ connections, subscriptions }, mostDevices, feed, states, taken] = await Promise.all([
+    stream.usageOf(tenantId),
+    stream.mostDevicesOf(tenantId),
+    stream.feedOf(tenantId),
+    stream.sources(),
+    seats.takenFor(scope),
+  ]);
+  const used: Partial<Record<LimitName, number>> = { ...taken, subscriptions: mostDevices };
   return {
     tenant_id: tenantId,
     server,

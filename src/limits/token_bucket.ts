@@ -55,8 +55,14 @@ export interface KeyedBucketsOptions extends TokenBucketOptions {
   readonly maxKeys: number;
 }
 
+/** The rates of the whole service, which may be counted by another thread. */
+export interface Rates {
+  /** Takes one of the key's tokens and returns 0, or takes none and returns the milliseconds until there is one. */
+  take(key: string): number | Promise<number>;
+}
+
 /** A bucket for each key, bounded in number: a stranger who comes from many addresses must not fill memory. */
-export class KeyedBuckets {
+export class KeyedBuckets implements Rates {
   readonly #options: KeyedBucketsOptions;
   readonly #buckets = new Map<string, TokenBucket>();
   #sweptAt = -Infinity;

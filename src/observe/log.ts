@@ -5,8 +5,9 @@ import {
   getJsonLinesFormatter,
   getLogger,
   getTextFormatter,
+  type LogRecord,
 } from "@logtape/logtape";
-import { throttledLog } from "./throttled_log.ts";
+import { type ThrottledLog, throttledLog } from "./throttled_log.ts";
 import { traceIds } from "./traces.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
@@ -18,15 +19,21 @@ export type Log = Readonly<Record<LogLevel, (event: string, fields?: LogFields) 
 export interface LogOptions {
   readonly level: LogLevel;
   /** `json` is one object a line; `text` is for a person at a terminal. */
-  readonly format: "json" | "text";
+  readonly format: LogFormat;
+  /** Fields of every line. */
+  readonly fields?: LogFields;
+  /** Takes each line in place of the process's own output. */
+  readonly write?: (level: LogLevel, line: string) => void;
 }
+
+export type LogFormat = "json" | "text";
 
 /** Of one event's warnings or errors, this many a window are written as they come. */
 const BURST = 10;
 const WINDOW_MS = 60_000;
 
-/** Configures the process's log and returns it; called once, by the entry point. */
-export function createLog({ level, format }: LogOptions): Log {
+/** Configures the log of this thread and returns it; called once, by the entry point. */
+export function createLog({ level, format, fields: common = {}, write }: LogOptions): ThrottledLog {
   const formatter = format === "json"
     ? getJsonLinesFormatter({ properties: "flatten", message: "template" })
     : getTextFormatter({
@@ -34,20 +41,30 @@ export function createLog({ level, format }: LogOptions): Log {
       format: ({ timestamp, level, message, record }) =>
         `${timestamp} ${level} ${message}${fieldsText(record.properties)}`,
     });
+  const line = (record: LogRecord) => formatter(record).trimEnd();
   configureSync({
     reset: true,
-    sinks: { console: getConsoleSink({ formatter: (record) => formatter(record).trimEnd() }) },
+    sinks: {
+      lines: write === undefined
+        ? getConsoleSink({ formatter: line })
+        : (record) => write(record.level as LogLevel, line(record)),
+    },
     loggers: [
-      { category: "pulsewire", lowestLevel: level, sinks: ["console"] },
-      { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["console"] },
+      { category: "pulsewire", lowestLevel: level, sinks: ["lines"] },
+      { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["lines"] },
     ],
   });
   const logger = getLogger("pulsewire");
+  const written = LOG_LEVELS.slice(LOG_LEVELS.indexOf(level));
+  const writer = (at: LogLevel): Log[LogLevel] =>
+    written.includes(at)
+      ? (event, fields = {}) => logger[at](event, plain({ ...common, ...fields }))
+      : () => {};
   const log = throttledLog({
-    debug: (event, fields = {}) => logger.debug(event, plain(fields)),
-    info: (event, fields = {}) => logger.info(event, plain(fields)),
-    warning: (event, fields = {}) => logger.warning(event, plain(fields)),
-    error: (event, fields = {}) => logger.error(event, plain(fields)),
+    debug: writer("debug"),
+    info: writer("info"),
+    warning: writer("warning"),
+    error: writer("error"),
   }, {
     burst: BURST,
     windowMs: WINDOW_MS,
@@ -57,6 +74,13 @@ export function createLog({ level, format }: LogOptions): Log {
   });
   globalThis.addEventListener("unload", () => log.flush());
   return log;
+}
+
+/** Writes a line that another thread has made, where the process's own lines of that level go. */
+export function writeLine(level: LogLevel, line: string): void {
+  const method = level === "warning" ? "warn" : level;
+  // deno-lint-ignore no-console -- it is what the log's own lines are written with
+  console[method](line);
 }
 
 /** Errors become their message and the messages of their causes: a stack is noise where an operator reads. */

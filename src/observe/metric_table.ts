@@ -6,6 +6,8 @@ export interface MetricDefinition {
   readonly labels: readonly string[];
   /** Whether METRICS_TENANT_LABEL adds the label `tenant`. */
   readonly isPerTenant?: boolean;
+  /** How what several threads say becomes one; they are added where nothing is said. */
+  readonly merged?: "sum" | "min" | "max";
   /** Upper bounds of a histogram's buckets. */
   readonly buckets?: readonly number[];
 }
@@ -147,11 +149,13 @@ export const METRICS = {
     type: "gauge",
     help: "When the service started, in seconds since the epoch",
     labels: [],
+    merged: "min",
   },
   pulsewire_build_info: {
     type: "gauge",
     help: "Always 1; the label says which version runs",
     labels: ["version"],
+    merged: "max",
   },
 } as const satisfies Record<string, MetricDefinition>;
 

@@ -1,7 +1,8 @@
 // The numbers as Prometheus reads them: what rooms told is kept as it comes, what can be looked at is looked at when
 // somebody asks. Every series belongs to the app that made it; there is no registry of the process.
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { Measured, MeteredSource, Metrics, Sent, Transport } from "./metrics.ts";
+import type { MetricFamilies } from "./merged_metrics.ts";
+import type { FeedUsage, Measured, MeteredSource, Metrics, Sent, Transport } from "./metrics.ts";
 import { type MetricDefinition, type MetricName, METRICS } from "./metric_table.ts";
 
 export interface PrometheusMetricsOptions {
@@ -31,7 +32,7 @@ export class PrometheusMetrics implements Metrics {
   readonly #durations: Readonly<Record<MeteredSource, Histogram.Internal<string>>>;
   /** Counted where every push comes by: a plain addition each. */
   readonly #sums = { ticks: 0, frames: 0, bytes: 0, encoded: 0, missed: 0 };
-  #measured: Measured | null = null;
+  #measured: Partial<Measured> = {};
 
   constructor(options: PrometheusMetricsOptions) {
     this.#options = options;
@@ -56,9 +57,15 @@ export class PrometheusMetrics implements Metrics {
 
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
 
-  /** Names what is looked at whenever somebody asks. */
-  watch(measured: Measured): void {
+  /** Names what is looked at whenever somebody asks; what another thread has is not named. */
+  watch(measured: Partial<Measured>): void {
     this.#measured = measured;
+  }
+
+  /** All numbers as they are now, for whoever puts those of several threads together. */
+  async families(): Promise<MetricFamilies> {
+    this.#look();
+    return await this.#registry.getMetricsAsJSON();
   }
 
   /** All numbers as they are now, in Prometheus' text format. */
@@ -136,24 +143,30 @@ export class PrometheusMetrics implements Metrics {
     for (const [kind, size] of Object.entries(kinds)) {
       this.#gauge("pulsewire_memory_bytes").set({ kind }, size);
     }
-    if (this.#measured !== null) this.#lookAt(this.#measured);
+    this.#lookAt(this.#measured);
   }
 
-  #lookAt({ tenants, feeds, sources, crossings }: Measured): void {
-    this.#lookAtTenants(tenants());
-    const { feeds: count, snapshotAgeMs, stretch } = feeds();
-    const states = sources();
-    this.#gauge("pulsewire_feeds").set(count);
-    for (const source of SOURCES) {
-      const isDegraded = states[source].state === "degraded";
+  #lookAt({ tenants, feeds, sources, crossings }: Partial<Measured>): void {
+    if (tenants !== undefined) this.#lookAtTenants(tenants());
+    if (feeds !== undefined) this.#lookAtFeeds(feeds());
+    const states = sources?.();
+    for (const source of states === undefined ? [] : SOURCES) {
+      const isDegraded = states?.[source].state === "degraded";
       this.#gauge("pulsewire_source_degraded").set({ source }, isDegraded ? 1 : 0);
+    }
+    if (crossings === undefined) return;
+    const crossed = this.#counter("pulsewire_limit_crossings_total");
+    crossed.reset();
+    for (const [limit, times] of crossings()) crossed.inc({ limit }, times);
+  }
+
+  #lookAtFeeds({ feeds, snapshotAgeMs, stretch }: FeedUsage): void {
+    this.#gauge("pulsewire_feeds").set(feeds);
+    for (const source of SOURCES) {
       this.#gauge("pulsewire_interval_stretch_ratio").set({ source }, stretch[source]);
       const ageSeconds = snapshotAgeMs[source] / 1_000;
       this.#gauge("pulsewire_snapshot_age_seconds").set({ source }, ageSeconds);
     }
-    const crossed = this.#counter("pulsewire_limit_crossings_total");
-    crossed.reset();
-    for (const [limit, times] of crossings()) crossed.inc({ limit }, times);
   }
 
   #lookAtTenants(
@@ -186,10 +199,12 @@ export class PrometheusMetrics implements Metrics {
   }
 
   #make(name: MetricName): Counter | Gauge | Histogram {
-    const { type, help, labels, isPerTenant, buckets }: MetricDefinition = METRICS[name];
+    const { type, help, labels, isPerTenant, buckets, merged = "sum" }: MetricDefinition =
+      METRICS[name];
     const hasTenant = isPerTenant === true && this.#options.hasTenantLabel;
     const labelNames = hasTenant ? [...labels, "tenant"] : [...labels];
-    const options = { name, help, labelNames, registers: [this.#registry] };
+    const registers = [this.#registry];
+    const options = { name, help, labelNames, registers, aggregator: merged };
     switch (type) {
       case "counter":
         return new Counter(options);

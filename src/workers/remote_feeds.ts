@@ -1,0 +1,45 @@
+// The feeds as a worker's connections see them, while another thread has them: interest goes out, snapshots come in.
+import type { Feeds } from "../feed/feed_registry.ts";
+import { Interest } from "../feed/interest.ts";
+import type { InterestChange, Snapshot } from "../feed/seam.ts";
+import type { SnapshotParcel } from "./snapshot_parcel.ts";
+import { SnapshotUnpacker } from "./snapshot_unpacker.ts";
+
+interface Tenant {
+  readonly interest: Interest;
+  readonly unpacker: SnapshotUnpacker;
+}
+
+export class RemoteFeeds implements Feeds {
+  readonly #tell: (change: InterestChange) => void;
+  readonly #tenants = new Map<string, Tenant>();
+  #listener: (snapshot: Snapshot) => void = () => {};
+
+  constructor(tell: (change: InterestChange) => void) {
+    this.#tell = tell;
+  }
+
+  change(change: InterestChange): void {
+    const { tenantId } = change;
+    let tenant = this.#tenants.get(tenantId);
+    if (tenant === undefined) {
+      const interest = new Interest();
+      tenant = { interest, unpacker: new SnapshotUnpacker(interest) };
+    }
+    // First here: a fault of the caller must not reach those who are in step.
+    tenant.interest.apply(change);
+    tenant.unpacker.forget(change);
+    if (tenant.interest.connections > 0) this.#tenants.set(tenantId, tenant);
+    else this.#tenants.delete(tenantId);
+    this.#tell(change);
+  }
+
+  listen(listener: (snapshot: Snapshot) => void): void {
+    this.#listener = listener;
+  }
+
+  take(parcel: SnapshotParcel): void {
+    const tenant = this.#tenants.get(parcel.tenantId);
+    if (tenant !== undefined) this.#listener(tenant.unpacker.unpack(parcel));
+  }
+}

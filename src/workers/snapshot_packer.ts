@@ -1,0 +1,92 @@
+// Packs one tenant's snapshots for one worker. It remembers what it sent, so that what did not change costs next to
+// nothing; it must forget what is not followed any more just as the one who unpacks does.
+import type { Interest } from "../feed/interest.ts";
+import type {
+  AlertState,
+  DeviceState,
+  FleetState,
+  InterestChange,
+  Snapshot,
+} from "../feed/seam.ts";
+import type { AlertsMessage, FleetMessage } from "../protocol/server_messages.ts";
+import type {
+  AlertParcel,
+  BatchParcel,
+  DeviceParcel,
+  FleetParcel,
+  SnapshotParcel,
+} from "./snapshot_parcel.ts";
+
+interface SentAlerts {
+  readonly version: number;
+  readonly hasWhole: boolean;
+}
+
+export class SnapshotPacker {
+  readonly #interest: Interest;
+  /** Versions of devices that were sent with their sample. */
+  readonly #sent = new Map<string, number>();
+  #sentAlerts: SentAlerts | null = null;
+
+  constructor(interest: Interest) {
+    this.#interest = interest;
+  }
+
+  /** Forgets what nobody there follows any more, after a change that has been counted. */
+  forget({ devices = [], all }: InterestChange): void {
+    const changed = all === undefined ? devices.map(({ deviceId }) => deviceId) : this.#sent.keys();
+    for (const deviceId of changed) {
+      if (!this.#interest.follows(deviceId)) this.#sent.delete(deviceId);
+    }
+    if (!this.#interest.needsAlerts) this.#sentAlerts = null;
+  }
+
+  /** What of the snapshot is followed there; null where that is nothing. */
+  pack({ tenantId, cause, devices, batches, alerts, fleet, statuses }: Snapshot):
+    | SnapshotParcel
+    | null {
+    const interest = this.#interest;
+    const parcel: SnapshotParcel = {
+      tenantId,
+      cause,
+      devices: devices.filter(({ deviceId }) => interest.follows(deviceId))
+        .map((state) => this.#packDevice(state)),
+      batches: batches.filter(({ deviceId }) => interest.followsEvery(deviceId)).map(
+        ({ samples, ...batch }): BatchParcel => ({
+          ...batch,
+          samples: samples.map(({ sample, readAt }) => ({ sample, readAt })),
+        }),
+      ),
+      alerts: alerts === null || !interest.needsAlerts ? null : this.#packAlerts(alerts),
+      fleet: fleet === null || !interest.followsFleet ? null : packFleet(fleet),
+      statuses,
+    };
+    const isEmpty = parcel.devices.length + parcel.batches.length + statuses.length === 0 &&
+      parcel.alerts === null && parcel.fleet === null;
+    return isEmpty ? null : parcel;
+  }
+
+  #packDevice({ deviceId, seq, readAt, version, isStale, sample }: DeviceState): DeviceParcel {
+    const parcel = { deviceId, seq, readAt, version, isStale };
+    if (this.#sent.get(deviceId) === version) return parcel;
+    this.#sent.set(deviceId, version);
+    return { ...parcel, sample };
+  }
+
+  #packAlerts({ seq, readAt, version, frame, whole: found }: AlertState): AlertParcel {
+    const whole = this.#interest.needsWholeAlerts ? found : null;
+    const before = this.#sentAlerts;
+    const isSent = before !== null && before.version === version &&
+      (whole === null || before.hasWhole);
+    this.#sentAlerts = { version, hasWhole: whole !== null };
+    if (isSent) {
+      const { number, changes } = whole ?? { number: 0, changes: null };
+      return { seq, readAt, version, whole: whole === null ? null : { number, changes } };
+    }
+    return { seq, readAt, version, core: (frame.message as AlertsMessage).alerts, whole };
+  }
+}
+
+function packFleet({ frame, ...state }: FleetState): FleetParcel {
+  return { ...state, message: frame.message as FleetMessage };
+}

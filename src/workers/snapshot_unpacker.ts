@@ -1,0 +1,119 @@
+// Makes snapshots of one tenant whole again from what the other thread sent: what did not change is what came before, its
+// frame included. What it does not remember, as nobody followed it, it leaves out.
+import type { Interest } from "../feed/interest.ts";
+import type {
+  AlertState,
+  DeviceState,
+  InterestChange,
+  Snapshot,
+  WholeAlerts,
+} from "../feed/seam.ts";
+import { type Frame, frameOf } from "../protocol/frame.ts";
+import type { Alert, Sample } from "../protocol/server_messages.ts";
+import type { AlertParcel, DeviceParcel, SnapshotParcel } from "./snapshot_parcel.ts";
+
+interface KeptDevice {
+  readonly version: number;
+  readonly sample: Sample | null;
+  readonly frame: Frame | null;
+}
+
+interface KeptAlerts {
+  readonly version: number;
+  readonly core: readonly Alert[];
+  readonly frame: Frame;
+  readonly lists: Pick<WholeAlerts, "open" | "total"> | null;
+}
+
+export class SnapshotUnpacker {
+  readonly #interest: Interest;
+  readonly #kept = new Map<string, KeptDevice>();
+  #keptAlerts: KeptAlerts | null = null;
+
+  constructor(interest: Interest) {
+    this.#interest = interest;
+  }
+
+  /** Forgets what nobody here follows any more, after a change that has been counted. */
+  forget({ devices = [], all }: InterestChange): void {
+    const changed = all === undefined ? devices.map(({ deviceId }) => deviceId) : this.#kept.keys();
+    for (const deviceId of changed) {
+      if (!this.#interest.follows(deviceId)) this.#kept.delete(deviceId);
+    }
+    if (!this.#interest.needsAlerts) this.#keptAlerts = null;
+  }
+
+  unpack(
+    { tenantId, cause, devices, batches, alerts, fleet, statuses }: SnapshotParcel,
+  ): Snapshot {
+    const { message, ...fleetState } = fleet ?? { message: null };
+    return {
+      tenantId,
+      cause,
+      devices: devices.map((parcel) => this.#unpackDevice(parcel)).filter((state) =>
+        state !== null
+      ),
+      batches: batches.map(({ samples, ...batch }) => ({
+        ...batch,
+        samples: samples.map(({ sample, readAt }) => ({
+          sample,
+          readAt,
+          frame: telemetryFrame(batch.deviceId, sample),
+        })),
+      })),
+      alerts: alerts === null ? null : this.#unpackAlerts(alerts),
+      fleet: fleet === null || message === null
+        ? null
+        : { ...fleet, ...fleetState, frame: frameOf(message) },
+      statuses,
+    };
+  }
+
+  #unpackDevice(parcel: DeviceParcel): DeviceState | null {
+    const { deviceId, seq, readAt, version, isStale, sample } = parcel;
+    if (!this.#interest.follows(deviceId)) return null;
+    let kept = this.#kept.get(deviceId);
+    if (sample !== undefined) {
+      const frame = sample === null ? null : telemetryFrame(deviceId, sample);
+      kept = { version, sample, frame };
+      this.#kept.set(deviceId, kept);
+    }
+    if (kept === undefined || kept.version !== version) return null;
+    return { deviceId, seq, readAt, version, isStale, sample: kept.sample, frame: kept.frame };
+  }
+
+  #unpackAlerts({ seq, readAt, version, core, whole }: AlertParcel): AlertState | null {
+    if (!this.#interest.needsAlerts) return null;
+    const kept = core === undefined ? this.#keptAlerts : this.#keepAlerts(version, core);
+    if (kept === null || kept.version !== version) return null;
+    const lists = listsOf(whole) ?? (whole === null ? null : kept.lists);
+    this.#keptAlerts = { ...kept, lists };
+    // Changes without the lists that they led to would be no state.
+    if (whole !== null && lists === null) return null;
+    const { number, changes } = whole ?? { number: 0, changes: null };
+    return {
+      seq,
+      readAt,
+      version,
+      frame: kept.frame,
+      whole: lists === null ? null : { number, changes, ...lists },
+    };
+  }
+
+  #keepAlerts(version: number, core: readonly Alert[]): KeptAlerts {
+    const before = this.#keptAlerts;
+    const isSame = before !== null && JSON.stringify(before.core) === JSON.stringify(core);
+    return isSame
+      ? { ...before, version }
+      : { version, core, frame: frameOf({ type: "alerts", alerts: core }), lists: null };
+  }
+}
+
+function listsOf(whole: AlertParcel["whole"]): KeptAlerts["lists"] {
+  if (whole?.open === undefined || whole.total === undefined) return null;
+  return { open: whole.open, total: whole.total };
+}
+
+function telemetryFrame(deviceId: string, data: Sample): Frame {
+  return frameOf({ type: "telemetry", device_id: deviceId, data });
+}

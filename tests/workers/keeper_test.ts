@@ -1,0 +1,137 @@
+// The keeper's care for its workers, without databases: who stops answering, who can't begin, who is asked to go.
+import assert from "node:assert/strict";
+import { workersRefusal } from "../../src/serve_workers.ts";
+import { TestClient } from "../support/client.ts";
+import { ServiceProcess } from "../service/service_process.ts";
+import { signToken, TEST_SECRET } from "../support/tokens.ts";
+import { until } from "../support/until.ts";
+import { startWorkers } from "./worker_service.ts";
+
+const NO_DATABASES = {
+  DATABASE_URL: "postgres://nobody@127.0.0.1:1/none",
+  INFLUXDB_URL: "http://127.0.0.1:1",
+};
+const SETTINGS = {
+  ...NO_DATABASES,
+  JWT_SECRET: TEST_SECRET,
+  PORT: "0",
+  WORKERS: "2",
+  DRAIN_SECONDS: "2",
+  MAX_CONNECTIONS_PER_USER: "1000",
+};
+
+async function socketOf(service: ServiceProcess): Promise<TestClient> {
+  return await TestClient.connect(
+    `ws://127.0.0.1:${await service.port()}/api/v2/ws?token=${await signToken()}`,
+  );
+}
+
+Deno.test("While a worker is stuck the whole service is not alive, and it is again when the worker comes back", async () => {
+  await using service = await startWorkers({ settings: NO_DATABASES }, {}, {
+    entry: new URL("./freezing_worker.ts", import.meta.url),
+    stuckMs: 1_500,
+  });
+  const livez = async () => {
+    // Whom the frozen worker would have to answer comes again, and may get another.
+    const signal = AbortSignal.timeout(1_000);
+    try {
+      const response = await fetch(`${service.origin}/livez`, { signal });
+      return `${response.status} ${await response.text()}`;
+    } catch {
+      return "no answer";
+    }
+  };
+  await until(async () => (await livez()) === "200 ok\n");
+  const [frozen] = service.serving.keeper.threads;
+  assert(frozen !== undefined);
+  const folder = await Deno.makeTempDir({ prefix: "pulsewire-freeze-" });
+  try {
+    const answer = frozen.usageOf(`freeze until ${folder}/thaw`);
+    await until(async () => (await livez()) === "503 stuck\n");
+    assert.deepEqual(
+      service.log.of("worker_stuck").map(({ fields }) => fields.worker),
+      [frozen.number],
+    );
+    await Deno.writeTextFile(`${folder}/thaw`, "");
+    assert.equal((await answer).connections.websocket, 0);
+    await until(async () => (await livez()) === "200 ok\n");
+    assert.equal(service.log.of("worker_answers").length, 1);
+    assert.equal(service.log.of("worker_ended").length, 0);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("SIGTERM lets the clients of all workers go with 1012, and the process ends with 0", async () => {
+  await using service = await ServiceProcess.start(SETTINGS);
+  const clients: TestClient[] = [];
+  const workersOf = (event: string) =>
+    new Set(
+      service.records.filter(({ message }) => message === event).map(({ worker }) => worker),
+    );
+  while (workersOf("connected").size < 2) clients.push(await socketOf(service));
+  service.signal("SIGTERM");
+  const ends = await Promise.all(clients.map(({ closed }) => closed));
+  assert.deepEqual(new Set(ends.map(({ code }) => code)), new Set([1012]));
+  assert.equal((await service.status).code, 0);
+  // Each line is whole, and says which worker wrote it where one did.
+  const lines = service.said.split("\n").filter((line) => line !== "");
+  for (const line of lines) assert.doesNotThrow(() => JSON.parse(line), line);
+  assert.deepEqual(workersOf("connected"), new Set([1, 2]));
+  const count = (event: string) =>
+    service.records.filter(({ message }) => message === event).length;
+  assert.equal(count("connected"), clients.length);
+  assert.equal(count("disconnected"), clients.length);
+  assert.equal(count("left"), 1);
+});
+
+Deno.test("When the process is killed no worker stays behind", async () => {
+  await using service = await ServiceProcess.start(SETTINGS);
+  const client = await socketOf(service);
+  const port = await service.port();
+  service.signal("SIGKILL");
+  await service.status;
+  await client.closed;
+  await until(async () => {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+      return false;
+    } catch (error) {
+      if (error instanceof Deno.errors.ConnectionRefused) return true;
+      throw error;
+    }
+  }, { what: "nobody listens" });
+});
+
+Deno.test("A port that somebody has is refused, though workers could share it", async () => {
+  await using first = await ServiceProcess.start(SETTINGS);
+  const port = await first.port();
+  await using second = await ServiceProcess.start({ ...SETTINGS, PORT: String(port) });
+  assert.notEqual((await second.status).code, 0);
+  assert.match(second.said, new RegExp(`Cannot listen on 127.0.0.1 port ${port}: it is in use`));
+  const response = await fetch(`http://127.0.0.1:${port}/livez`);
+  assert.equal(await response.text(), "ok\n");
+});
+
+Deno.test("METRICS_PORT is served once for all workers", async () => {
+  await using service = await ServiceProcess.start({ ...SETTINGS, METRICS_PORT: "0" });
+  const { address } = await service.logged("metrics_listening");
+  const clients = await Promise.all(Array.from({ length: 6 }, () => socketOf(service)));
+  const text = async () => await (await fetch(`${address}/metrics`)).text();
+  await until(async () =>
+    (await text()).includes('pulsewire_connections{transport="websocket"} 6')
+  );
+  const own = await fetch(`http://127.0.0.1:${await service.port()}/metrics`);
+  assert.equal(own.status, 404);
+  await own.body?.cancel();
+  await Promise.all(clients.map((client) => client.close()));
+});
+
+Deno.test("Workers are refused, in words, where they can't share a port or load their modules", async () => {
+  assert.equal(workersRefusal({ os: "linux", standalone: false }), null);
+  assert.match(workersRefusal({ os: "darwin", standalone: false }) ?? "", /must be 1 on darwin/);
+  assert.match(workersRefusal({ os: "linux", standalone: true }) ?? "", /1 in an executable/);
+  await using service = await ServiceProcess.start({ ...SETTINGS, WS_ENGINE: "deno" });
+  assert.notEqual((await service.status).code, 0);
+  assert.match(service.said, /WS_ENGINE must be ws where WORKERS is more than 1/);
+});

@@ -1,0 +1,215 @@
+// Several workers on the same feeds: one read serves the clients of all, a worker that comes late is where the others are,
+// and one that goes leaves nothing behind. The orders in which that may happen are tried among the connections' tests.
+import assert from "node:assert/strict";
+import { FeedRegistry } from "../../src/feed/feed_registry.ts";
+import type { Snapshot } from "../../src/feed/seam.ts";
+import { frameText } from "../../src/protocol/frame.ts";
+import { SourceError } from "../../src/sources/source_error.ts";
+import { fakeClock } from "../support/fake_clock.ts";
+import { fakeSources } from "../support/fake_sources.ts";
+import { FEED_BOUNDS } from "../support/histories.ts";
+import { memoryLog } from "../support/memory_log.ts";
+import { alertOf, sampleAt } from "../support/samples.ts";
+import { feedsOfWorkers } from "./feeds_of_workers.ts";
+
+const POLL_MS = 1_000;
+const ALL_OF = { connections: 1, first: { devices: ["dev-1"], alerts: false } };
+const DEVICE = [{ deviceId: "dev-1", latest: 1 }];
+
+function workersFixture() {
+  const clock = fakeClock();
+  const sources = fakeSources();
+  const registry = new FeedRegistry({
+    ...FEED_BOUNDS,
+    telemetry: sources.telemetry,
+    alerts: sources.alerts,
+    maxAlerts: 100,
+    pollIntervalMs: POLL_MS,
+    lingerMs: 300,
+    clock,
+    log: memoryLog(),
+    states: () => sources.state(),
+    random: () => 0.5,
+  });
+  const workers = feedsOfWorkers({ feeds: registry, count: 2, clock, pollIntervalMs: POLL_MS })
+    .map((worker) => {
+      const snapshots: Snapshot[] = [];
+      worker.feeds.listen((snapshot) => void snapshots.push(snapshot));
+      const take = () => snapshots.splice(0);
+      return { ...worker, take };
+    });
+  const [one, other] = workers;
+  assert(one !== undefined && other !== undefined);
+  const settle = () => clock.advance(50);
+  return {
+    clock,
+    sources,
+    registry,
+    one,
+    other,
+    settle,
+    [Symbol.dispose]: () => registry[Symbol.dispose](),
+  };
+}
+
+Deno.test("The first value of a worker's client is one that another worker's was sent, while it is young", async () => {
+  using service = workersFixture();
+  const { one, other, sources, settle } = service;
+  sources.put("acme", "dev-1", sampleAt(1));
+  one.feeds.change({ tenantId: "acme", ...ALL_OF, devices: DEVICE });
+  await settle();
+  const [first] = one.take();
+  assert.equal(first?.devices[0]?.sample?.timestamp, sampleAt(1).timestamp);
+  assert.equal(sources.telemetryReads.length, 1);
+  other.feeds.change({ tenantId: "acme", ...ALL_OF, devices: DEVICE });
+  await settle();
+  const [late] = other.take();
+  assert.deepEqual(late?.devices[0]?.sample, first?.devices[0]?.sample);
+  assert.equal(sources.telemetryReads.length, 1);
+  assert.deepEqual(one.take(), []);
+});
+
+Deno.test("A tick is one read for all workers, and each is sent what its own clients follow", async () => {
+  using service = workersFixture();
+  const { one, other, clock, sources, settle } = service;
+  for (const id of ["dev-1", "dev-2"]) sources.put("acme", id, sampleAt(1));
+  const follow = (deviceId: string) => ({
+    tenantId: "acme",
+    connections: 1,
+    devices: [{ deviceId, latest: 1 }],
+  });
+  one.feeds.change(follow("dev-1"));
+  other.feeds.change(follow("dev-2"));
+  other.feeds.change({ tenantId: "globex", connections: 1 });
+  await settle();
+  sources.telemetryReads.length = 0;
+  await clock.advance(POLL_MS);
+  assert.deepEqual(sources.telemetryReads, [
+    { tenantId: "acme", deviceIds: ["dev-1", "dev-2"] },
+  ]);
+  const seen = (snapshots: readonly Snapshot[]) =>
+    snapshots.flatMap(({ devices }) => devices.map(({ deviceId }) => deviceId));
+  assert.deepEqual(seen(one.take()), ["dev-1"]);
+  assert.deepEqual(seen(other.take()), ["dev-2"]);
+});
+
+Deno.test("What did not change goes without its sample, and arrives with the one it had, encoded once", async () => {
+  using service = workersFixture();
+  const { one, clock, sources, settle } = service;
+  sources.put("acme", "dev-1", sampleAt(1, { note: "told once" }));
+  sources.setAlerts("acme", [alertOf(1, { summary: "told once, too" })]);
+  one.feeds.change({ tenantId: "acme", ...ALL_OF, devices: DEVICE, alertChanges: 1 });
+  await settle();
+  const texts = () => one.texts.filter((text) => text.includes("told once")).length;
+  await clock.advance(POLL_MS);
+  const before = texts();
+  const [known] = one.take().toReversed();
+  assert(known?.devices[0] !== undefined && known.alerts !== null);
+  assert.match(frameText(known.alerts.frame), /told once, too/);
+  await clock.advance(POLL_MS);
+  const [again] = one.take();
+  assert.equal(texts(), before);
+  assert.equal(again?.devices[0]?.frame, known.devices[0].frame);
+  assert.ok((again?.devices[0]?.seq ?? 0) > known.devices[0].seq);
+  assert.equal(again?.alerts?.frame, known.alerts.frame);
+  assert.equal(again?.alerts?.whole?.number, (known.alerts.whole?.number ?? 0) + 1);
+  assert.deepEqual(again?.alerts?.whole?.open, known.alerts.whole?.open);
+});
+
+Deno.test("A worker that comes late is told of a source that fails, and of none that works", async () => {
+  using service = workersFixture();
+  const { one, other, clock, sources, settle } = service;
+  sources.telemetryFault = () => new SourceError("denied", "No more");
+  const follows = { tenantId: "acme", connections: 1, devices: DEVICE, alerts: 1 };
+  one.feeds.change(follows);
+  await clock.advance(POLL_MS);
+  const told = one.take().flatMap(({ statuses }) => statuses);
+  assert.deepEqual(told.map(({ source, state }) => [source, state]), [["telemetry", "degraded"]]);
+  other.feeds.change(follows);
+  await settle();
+  const late = other.take().flatMap(({ statuses }) => statuses);
+  assert.deepEqual(late, told);
+  other.feeds.change({ tenantId: "acme", connections: 1 });
+  await settle();
+  assert.deepEqual(other.take().flatMap(({ statuses }) => statuses), []);
+});
+
+Deno.test("Every sample goes on for a worker that comes late from where the others stand", async () => {
+  using service = workersFixture();
+  const { one, other, clock, sources, settle } = service;
+  const every = {
+    tenantId: "acme",
+    connections: 1,
+    devices: [{ deviceId: "dev-1", latest: 0, every: 1 }],
+  };
+  sources.put("acme", "dev-1", sampleAt(0));
+  one.feeds.change(every);
+  await clock.advance(2 * POLL_MS);
+  const before = one.take().flatMap(({ batches }) => batches).at(-1);
+  other.feeds.change(every);
+  await settle();
+  const [begun] = other.take().flatMap(({ batches }) => batches);
+  assert.deepEqual(begun, { ...before, samples: [] });
+  sources.put("acme", "dev-1", sampleAt(1));
+  await clock.advance(POLL_MS);
+  const numbers = (snapshots: readonly Snapshot[]) =>
+    snapshots.flatMap(({ batches }) => batches.map(({ number }) => number));
+  const next = numbers(one.take());
+  assert.ok(next.length > 0);
+  assert.deepEqual(numbers(other.take()), next);
+});
+
+Deno.test("A worker that is gone follows nothing any more, and the others go on", async () => {
+  using service = workersFixture();
+  const { one, other, clock, sources, settle } = service;
+  const follows = {
+    connections: 2,
+    devices: [{ deviceId: "dev-1", latest: 1, every: 1 }],
+    all: { latest: 1, every: 0 },
+    alerts: 1,
+    alertChanges: 1,
+    fleet: 1,
+  };
+  one.feeds.change({ tenantId: "acme", connections: 1, devices: DEVICE });
+  other.feeds.change({ tenantId: "acme", ...follows });
+  other.feeds.change({ tenantId: "globex", ...follows });
+  await settle();
+  other.member.leave();
+  const left = service.registry.interestOf("acme");
+  assert.deepEqual(
+    [
+      left?.connections,
+      left?.deviceIds,
+      left?.followersOf("dev-1"),
+      left?.everyFollowersOf("dev-1"),
+    ],
+    [1, ["dev-1"], 1, 0],
+  );
+  assert.equal(left?.followsAll || left?.needsAlerts || left?.followsFleet, false);
+  await clock.advance(POLL_MS);
+  assert.equal(service.registry.interestOf("globex"), undefined);
+  one.take();
+  sources.put("acme", "dev-1", sampleAt(2));
+  await clock.advance(POLL_MS);
+  assert.equal(one.take()[0]?.devices[0]?.sample?.timestamp, sampleAt(2).timestamp);
+});
+
+Deno.test("A read that began before a worker followed all devices is not taken for one of all", async () => {
+  using service = workersFixture();
+  const { one, other, clock, sources, settle } = service;
+  for (const id of ["dev-1", "dev-2"]) sources.put("acme", id, sampleAt(1));
+  one.feeds.change({ tenantId: "acme", connections: 1, devices: DEVICE });
+  const released = Promise.withResolvers<void>();
+  sources.hold = released.promise;
+  await clock.advance(POLL_MS);
+  other.feeds.change({ tenantId: "acme", connections: 1, all: { latest: 1 } });
+  sources.hold = null;
+  released.resolve();
+  await settle();
+  const seen = (snapshots: readonly Snapshot[]) =>
+    snapshots.map(({ cause, devices }) => [cause, devices.map(({ deviceId }) => deviceId)]);
+  assert.deepEqual(seen(one.take()), [["tick", ["dev-1"]]]);
+  assert.deepEqual(seen(other.take()), [["first", ["dev-1"]]]);
+  await clock.advance(POLL_MS);
+  assert.deepEqual(seen(other.take()), [["tick", ["dev-1", "dev-2"]]]);
+});
