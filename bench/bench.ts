@@ -1,6 +1,8 @@
 // What a bench is to the harness: a name, what it shows, and a run that gives rows or throws. A run that throws gives no
 // result at all.
 
+import type { Shared } from "./shared.ts";
+
 /** One line of the report. */
 export interface Row {
   readonly what: string;
@@ -21,11 +23,14 @@ export interface BenchOptions {
   readonly rounds: number;
   /** Told of what goes on. */
   readonly say: (text: string) => void;
+  readonly shared: Shared;
 }
 
 export interface Bench {
   readonly name: string;
   /** What it does, in one sentence. */
   readonly work: string;
+  /** What it shares with others, by name; everything else that is shared is closed before it runs. */
+  readonly shares?: readonly string[];
   run(options: BenchOptions): Promise<readonly Row[]>;
 }

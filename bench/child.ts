@@ -1,15 +1,8 @@
 // A process of a bench: asked by a line of JSON, answers with one; what it spends is read from the system. It must be
 // ended by whoever started it.
-
-export interface Usage {
-  /** Seconds of processor time since its start. */
-  readonly cpuSeconds: number;
-  readonly residentBytes: number;
-}
+import { type Usage, usageOf } from "./usage.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
-/** `sysconf(_SC_CLK_TCK)` on every Linux that Deno runs on. */
-const TICKS_PER_SECOND = 100;
 const ANSWER_MS = 180_000;
 
 export class Child implements AsyncDisposable {
@@ -85,18 +78,8 @@ export class Child implements AsyncDisposable {
     }
   }
 
-  /** Asked of the system's own tools: the runtime shows it only to those who may do all. */
-  async usage(): Promise<Usage> {
-    const command = new Deno.Command("cat", {
-      args: [`/proc/${this.pid}/stat`, `/proc/${this.pid}/status`],
-    });
-    const text = new TextDecoder().decode((await command.output()).stdout);
-    const [stat = "", ...status] = text.split("\n");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return {
-      cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
-      residentBytes: Number(/VmRSS:\s+(\d+)/.exec(status.join("\n"))?.[1]) * 1_024,
-    };
+  usage(): Promise<Usage> {
+    return usageOf(this.pid);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

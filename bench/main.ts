@@ -15,22 +15,26 @@ import { peers } from "./benches/peers.ts";
 import { reads } from "./benches/reads.ts";
 import { storm } from "./benches/storm.ts";
 import { tenants } from "./benches/tenants.ts";
+import { workers } from "./benches/workers.ts";
 import { describeMachine } from "./machine.ts";
 import { headOf, type Result, tableOf } from "./report.ts";
+import { Shared } from "./shared.ts";
 
+/** Those that share something stand together. */
 const BENCHES: readonly Bench[] = [
   fanout,
+  workers,
   reads,
+  peers,
   fresh,
   first,
+  storm,
   idle,
   handshake,
-  storm,
   churn,
   tenants,
   every,
   change,
-  peers,
 ];
 
 const names = Deno.args;
@@ -47,12 +51,19 @@ const head = { at: new Date().toISOString(), machine: await describeMachine(), r
 console.log(`${headOf(head)}\n`);
 
 const results: Result[] = [];
+const beganAt = performance.now();
+const shared = new Shared();
 let hasFailed = false;
+// Whoever ends it early must not leave databases behind; everything else ends with it by itself.
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, () => void keep([]).then(() => Deno.exit(1)));
+}
 for (const bench of chosen) {
+  await keep(bench.shares ?? []);
   const startedAt = performance.now();
   const say = (text: string) => console.error(`${bench.name}: ${text}`);
   try {
-    const rows = await bench.run({ scale, rounds, say });
+    const rows = await bench.run({ scale, rounds, say, shared });
     const seconds = (performance.now() - startedAt) / 1_000;
     const result = { bench: { name: bench.name, work: bench.work }, seconds, rows };
     results.push(result);
@@ -60,13 +71,30 @@ for (const bench of chosen) {
   } catch (error) {
     hasFailed = true;
     console.error(`${bench.name} has no result:`, error);
+    await keep([]);
   }
 }
+await keep([]);
+const seconds = (performance.now() - beganAt) / 1_000;
+console.log(`All of it took ${seconds.toFixed(0)} s`);
 if (results.length > 0) {
-  await Deno.writeTextFile(path, `${JSON.stringify({ ...head, scale, results }, null, 2)}\n`);
+  await Deno.writeTextFile(
+    path,
+    `${JSON.stringify({ ...head, scale, seconds, results }, null, 2)}\n`,
+  );
   console.error(`written to ${path}`);
 }
 Deno.exit(hasFailed ? 1 : 0);
+
+/** What can't be closed in order says that something was wrong; the next bench opens its own. */
+async function keep(names: readonly string[]): Promise<void> {
+  try {
+    await shared.keep(new Set(names));
+  } catch (error) {
+    hasFailed = true;
+    console.error("What benches shared was not left in order:", error);
+  }
+}
 
 function numberOf(
   name: string,

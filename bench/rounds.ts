@@ -1,5 +1,5 @@
-// Measures several subjects in turn, round after round, so that whatever else the machine does meets all of them; the
-// first round is thrown away. It must never compare figures of different rounds.
+// Measures several subjects in turn, round after round, so that whatever else the machine does meets all of them. It
+// must never compare figures of different rounds.
 import { median, spread } from "./statistics.ts";
 
 /** What one turn of one subject brought, by the figures' names. */
@@ -15,25 +15,40 @@ export interface Compared {
 
 export class Rounds {
   readonly #control: string;
+  readonly #discarded: number;
   readonly #turns = new Map<string, Turn[]>();
 
-  constructor(control: string) {
+  /** A round that is thrown away warms up what goes on to the next; where nothing does, there is none to discard. */
+  constructor(control: string, { discarded = 1 }: { readonly discarded?: number } = {}) {
     this.#control = control;
+    this.#discarded = discarded;
   }
 
-  /** Runs every subject once a round, and a round more than is counted. */
+  /** Runs every subject once a round, in turn. */
   async measure(
     subjects: ReadonlyMap<string, (round: number) => Promise<Turn>>,
     rounds: number,
   ): Promise<void> {
-    for (let round = 0; round <= rounds; round++) {
+    for (let round = 0; round < rounds + this.#discarded; round++) {
       for (const [name, turn] of subjects) {
-        const brought = await turn(round);
-        if (round === 0) continue;
-        const turns = this.#turns.get(name) ?? [];
-        turns.push(brought);
-        this.#turns.set(name, turns);
+        this.#note(name, { round, brought: await turn(round) });
       }
+    }
+  }
+
+  /** The same with all subjects at once, for work that leaves them room: what else goes on then meets all alike. */
+  async measureTogether(
+    subjects: ReadonlyMap<string, (round: number) => Promise<Turn>>,
+    rounds: number,
+  ): Promise<void> {
+    for (let round = 0; round < rounds + this.#discarded; round++) {
+      const outcomes = await Promise.allSettled(
+        [...subjects].map(async ([name, turn]) => {
+          this.#note(name, { round, brought: await turn(round) });
+        }),
+      );
+      // Only now: the others have ended, and whatever comes next has the machine for itself.
+      for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     }
   }
 
@@ -47,6 +62,28 @@ export class Rounds {
       ratioSpread: spread(ratios),
       spread: spread(values, write),
     };
+  }
+
+  /** How much more of it the first brought than the second, round by round. */
+  ratio(
+    figure: string,
+    [name, other]: readonly [string, string],
+  ): { readonly median: number; readonly spread: string } {
+    const others = this.#valuesOf(other, figure);
+    const ratios = this.#valuesOf(name, figure).map((value, nth) =>
+      value / (others[nth] as number)
+    );
+    return { median: median(ratios), spread: spread(ratios) };
+  }
+
+  #note(
+    name: string,
+    { round, brought }: { readonly round: number; readonly brought: Turn },
+  ): void {
+    if (round < this.#discarded) return;
+    const turns = this.#turns.get(name) ?? [];
+    turns.push(brought);
+    this.#turns.set(name, turns);
   }
 
   #valuesOf(name: string, figure: string): readonly number[] {

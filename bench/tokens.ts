@@ -1,9 +1,6 @@
 // Tokens of the tenants that benches serve, made before anything is measured.
 import { type Signer, signToken } from "../tests/support/tokens.ts";
-
-export function tenantName(nth: number): string {
-  return `t${nth}`;
-}
+import { tenantName } from "./load/names.ts";
 
 /** One for each tenant. */
 export function tenantTokens(tenants: number, signer?: Signer): Promise<string[]> {

@@ -2,16 +2,36 @@
 // writer that gives every device a sample once a second, and the service on top. Everything runs on this machine.
 import { openInfluxd, type TestInfluxd } from "../tests/support/influxd.ts";
 import { openPostgres, type TestPostgres } from "../tests/support/postgres.ts";
-import { deviceName, stamp } from "./load/device_name.ts";
+import { deviceName, stamp, tenantName } from "./load/names.ts";
 import { startService, type Subject } from "./service.ts";
+import type { Shareable } from "./shared.ts";
 import { metricsOf } from "./subjects/synthetic_sources.ts";
-import { tenantName } from "./tokens.ts";
+import { type Usage, usageOf } from "./usage.ts";
 
 export interface WorldOptions {
   readonly tenants: number;
   readonly devicesOfTenant: number;
+  /** Devices that the last tenant has beside those, for whoever asks for one that nobody follows. */
+  readonly coldDevices?: number;
   readonly pollSeconds: number;
 }
+
+export const TENANTS = 10;
+export const DEVICES_OF_TENANT = 50;
+export const COLD_DEVICES = 50;
+export const POLL_MS = 1_000;
+
+/** One for all benches that want it of this size. */
+export const sharedWorld: Shareable<World> = {
+  name: "world",
+  open: () =>
+    World.open({
+      tenants: TENANTS,
+      devicesOfTenant: DEVICES_OF_TENANT,
+      coldDevices: COLD_DEVICES,
+      pollSeconds: POLL_MS / 1_000,
+    }),
+};
 
 const WRITE_MS = 1_000;
 const ALERTS_OF_TENANT = 5;
@@ -19,6 +39,8 @@ const ALERTS_OF_TENANT = 5;
 export class World implements AsyncDisposable {
   readonly service: Subject;
   readonly tenants: number;
+  /** Since when devices have had a sample each second. */
+  readonly openedAt = Date.now();
   readonly #influxd: TestInfluxd;
   readonly #postgres: TestPostgres;
   readonly #options: WorldOptions;
@@ -37,11 +59,7 @@ export class World implements AsyncDisposable {
         [tenantName(nth), ALERTS_OF_TENANT],
       );
     }
-    const service = await startService({ synthetic: null }, {
-      DATABASE_URL: postgres.appUrl,
-      INFLUXDB_URL: influxd.url,
-      WS_POLL_SECONDS: String(options.pollSeconds),
-    });
+    const service = await startOn({ influxd, postgres }, options);
     const world = new World(service, { influxd, postgres, options });
     world.#writing = world.#write();
     return world;
@@ -62,6 +80,22 @@ export class World implements AsyncDisposable {
     this.tenants = options.tenants;
   }
 
+  get influxUrl(): string {
+    return this.#influxd.url;
+  }
+
+  /** What InfluxDB has spent. */
+  influxUsage(): Promise<Usage> {
+    const { pid } = this.#influxd;
+    if (pid === null) throw new Error("Cannot read what InfluxDB spent: it has ended");
+    return usageOf(pid);
+  }
+
+  /** Another service on the same databases, which nobody has used; the caller ends it. */
+  startService(): Promise<Subject> {
+    return startOn({ influxd: this.#influxd, postgres: this.#postgres }, this.#options);
+  }
+
   /** Samples that each device has by now. */
   get written(): number {
     return this.#written;
@@ -80,10 +114,11 @@ export class World implements AsyncDisposable {
     const { signal } = this.#over;
     let dueAt = performance.now();
     for (let n = 0; !signal.aborted; n++) {
-      await Promise.all(Array.from({ length: this.#options.tenants }, async (_, nth) => {
+      const { tenants, devicesOfTenant, coldDevices = 0 } = this.#options;
+      await Promise.all(Array.from({ length: tenants }, async (_, nth) => {
         const fields = Object.fromEntries(
           Array.from(
-            { length: this.#options.devicesOfTenant },
+            { length: devicesOfTenant + (nth === tenants - 1 ? coldDevices : 0) },
             (_, device) => [deviceName(device), fieldsOf({ n, device })],
           ),
         );
@@ -104,6 +139,17 @@ export class World implements AsyncDisposable {
       });
     }
   }
+}
+
+function startOn(
+  { influxd, postgres }: { readonly influxd: TestInfluxd; readonly postgres: TestPostgres },
+  { pollSeconds }: WorldOptions,
+): Promise<Subject> {
+  return startService({ synthetic: null }, {
+    DATABASE_URL: postgres.appUrl,
+    INFLUXDB_URL: influxd.url,
+    WS_POLL_SECONDS: String(pollSeconds),
+  });
 }
 
 function fieldsOf(of: { readonly n: number; readonly device: number }): string {

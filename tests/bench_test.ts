@@ -1,9 +1,19 @@
 // Tries the way of the benches at a size that says nothing about speed: what they measure with must find what is wrong.
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { handshake } from "../bench/benches/handshake.ts";
+import { FrameScan } from "../bench/load/frame_scan.ts";
 import { Load } from "../bench/load/load.ts";
+import { deviceName, stamp } from "../bench/load/names.ts";
+import { Tethered } from "../bench/peers/tethered.ts";
+import { Rounds } from "../bench/rounds.ts";
 import { startControl } from "../bench/service.ts";
+import { Shared } from "../bench/shared.ts";
+import { freePort } from "./support/free_port.ts";
 import { median, percentileOf, spread } from "../bench/statistics.ts";
+import { sampleOf } from "../bench/subjects/synthetic_sources.ts";
+import { frameOf, frameOfParts } from "../src/protocol/frame.ts";
+import { wireOf } from "../src/sockets/wire.ts";
 
 const LINUX = Deno.build.os === "linux";
 const ONE_SOCKET = {
@@ -18,7 +28,8 @@ Deno.test({
   name: "A bench runs from its processes to its rows, with every socket opened",
   ignore: !LINUX,
   async fn() {
-    const rows = await handshake.run({ scale: 0.02, rounds: 1, say: () => {} });
+    await using shared = new Shared();
+    const rows = await handshake.run({ scale: 0.02, rounds: 1, say: () => {}, shared });
     assert.ok(rows.some(({ what }) => what.startsWith("control")));
     assert.ok(rows.some(({ ratio, goal }) => ratio !== undefined && goal !== undefined));
     for (const { what, value } of rows) assert.doesNotMatch(value, /NaN|Infinity/, what);
@@ -71,6 +82,175 @@ Deno.test({
     await assert.rejects(async () => {
       while (true) await load.read();
     }, /A socket was (dropped|closed)/);
+  },
+});
+
+Deno.test("The load client finds every sample of a batch, whatever stands between them, and no more", () => {
+  const scan = new FrameScan(1, {
+    devicesPerSocket: 3,
+    devicesOfTenant: 3,
+    isEvery: false,
+    isLines: false,
+  });
+  const sampleFrame = (device: number) => {
+    const data = sampleOf({ ms: Date.now(), n: 7, device });
+    return frameOf({ type: "telemetry", device_id: deviceName(device), data });
+  };
+  const frames = [sampleFrame(0), frameOf({ type: "alerts", alerts: [] }), sampleFrame(1)];
+  const batch = wireOf(frameOfParts(
+    { type: "batch", as_of: "", messages: [] },
+    { head: '{"type":"batch","messages":[', frames, tail: "]}" },
+  ));
+  const bytes = Buffer.concat([batch, wireOf(sampleFrame(2))]);
+  assert(scan.take(0, bytes, { length: bytes.length, now: Date.now() }));
+  const { updates, frames: counted } = scan.counts;
+  assert.deepEqual([scan.fault, updates, counted], [null, 3, 2]);
+});
+
+/** A frame of Centrifugo's: a line for each push. */
+function pushes(samples: ReadonlyArray<{ readonly device: number; readonly n: number }>): Buffer {
+  const text = samples.map(({ device, n }) => {
+    const data = {
+      type: "telemetry",
+      device_id: deviceName(device),
+      data: { timestamp: stamp(0, n), metrics: {} },
+    };
+    return JSON.stringify({ push: { channel: "t0", pub: { data } } });
+  }).join("\n");
+  return frame(text);
+}
+
+function frame(text: string): Buffer {
+  const header = text.length < 126
+    ? [0x81, text.length]
+    : [0x81, 126, text.length >> 8, text.length & 0xff];
+  return Buffer.concat([Buffer.from(header), Buffer.from(text)]);
+}
+
+function scanOfLines(): (bytes: Buffer) => FrameScan {
+  const scan = new FrameScan(1, {
+    devicesPerSocket: 2,
+    devicesOfTenant: 20,
+    isEvery: false,
+    isLines: true,
+  });
+  return (bytes) => {
+    scan.take(0, bytes, { length: bytes.length, now: 0 });
+    return scan;
+  };
+}
+
+Deno.test("Of a peer's frame each line is counted, pushes as updates and the others as answers", () => {
+  const take = scanOfLines();
+  take(frame('{"id":1,"connect":{}}\n{"id":2,"subscribe":{}}\n{}'));
+  const { counts, fault } = take(
+    pushes([{ device: 0, n: 1 }, { device: 1, n: 1 }, { device: 0, n: 2 }]),
+  );
+  assert.equal(fault, null);
+  assert.deepEqual([counts.answers, counts.updates, counts.fresh], [2, 3, 3]);
+});
+
+Deno.test("A peer that sends a wrong device, an older sample or an error is at fault", () => {
+  const faultOf = (bytes: Buffer) => String(scanOfLines()(bytes).fault);
+  assert.match(faultOf(pushes([{ device: 7, n: 1 }])), /Device 7 came to a socket/);
+  assert.match(faultOf(pushes([{ device: 0, n: 2 }, { device: 0, n: 1 }])), /Sample 1 .* after 2/);
+  assert.match(faultOf(frame('{"id":2,"error":{"code":103}}')), /was answered with/);
+  assert.match(faultOf(frame('{"push":{"channel":"t0","join":{}}}')), /Unexpected push/);
+});
+
+Deno.test("What benches share is opened once, and closed from the newest on when nobody left needs it", async () => {
+  const acts: string[] = [];
+  const thing = (name: string) => ({
+    name,
+    open: () => {
+      acts.push(`open ${name}`);
+      const close = () => Promise.resolve(void acts.push(`close ${name}`));
+      return Promise.resolve({ [Symbol.asyncDispose]: close });
+    },
+  });
+  {
+    await using shared = new Shared();
+    const world = await shared.get(thing("world"));
+    assert.equal(await shared.get(thing("world")), world);
+    await shared.get(thing("crowd"));
+    await shared.get(thing("other"));
+    await shared.keep(new Set(["world", "crowd"]));
+    assert.deepEqual(acts.splice(0), ["open world", "open crowd", "open other", "close other"]);
+  }
+  assert.deepEqual(acts, ["close crowd", "close world"]);
+});
+
+Deno.test("What is shared is closed even when something on it could not be closed in order", async () => {
+  const shared = new Shared();
+  let isWorldClosed = false;
+  const close = () => Promise.resolve(void (isWorldClosed = true));
+  const fail = () => Promise.reject(new Error("It keeps sockets that are gone"));
+  const open = (dispose: () => Promise<void>) => () =>
+    Promise.resolve({ [Symbol.asyncDispose]: dispose });
+  await shared.get({ name: "world", open: open(close) });
+  await shared.get({ name: "crowd", open: open(fail) });
+  await assert.rejects(shared.keep(new Set()), /It keeps sockets that are gone/);
+  assert.equal(isWorldClosed, true);
+});
+
+Deno.test("Rounds compare what was measured in the same round, without the one that is thrown away", async () => {
+  const compared = new Rounds("control");
+  await compared.measure(
+    new Map([
+      ["control", (round: number) => Promise.resolve({ rate: round === 0 ? 1_000 : round })],
+      ["subject", (round: number) => Promise.resolve({ rate: round * 3 })],
+    ]),
+    3,
+  );
+  assert.deepEqual(compared.of("subject", "rate").median, 6);
+  assert.deepEqual(compared.ratio("rate", ["subject", "control"]), {
+    median: 3,
+    spread: "3.00–3.00",
+  });
+});
+
+Deno.test("A round in which one of those measured together fails ends when all of them have", async () => {
+  const other = Promise.withResolvers<void>();
+  let hasEnded = false;
+  const measuring = new Rounds("control").measureTogether(
+    new Map([
+      ["control", () => Promise.reject(new Error("A socket was dropped"))],
+      ["subject", async () => {
+        await other.promise;
+        hasEnded = true;
+        return { rate: 1 };
+      }],
+    ]),
+    1,
+  );
+  setTimeout(other.resolve, 0);
+  await assert.rejects(measuring, /A socket was dropped/);
+  assert.equal(hasEnded, true);
+});
+
+Deno.test({
+  name: "A peer's program is told by its process, and ends with whoever started it",
+  ignore: !LINUX,
+  async fn() {
+    const port = freePort();
+    const program = `Deno.serve({ port: ${port}, hostname: "127.0.0.1" }, () => new Response())`;
+    const tethered = await Tethered.start([Deno.execPath(), "eval", program], { port });
+    assert.ok((await tethered.usage()).residentBytes > 0);
+    await tethered[Symbol.asyncDispose]();
+    await assert.rejects(tethered.usage(), /it has ended/);
+    await assert.rejects(Deno.connect({ port, hostname: "127.0.0.1" }));
+  },
+});
+
+Deno.test({
+  name: "A peer's program that does not start is told with what it said",
+  ignore: !LINUX,
+  async fn() {
+    const program = "throw new Error('no such setting')";
+    await assert.rejects(
+      Tethered.start([Deno.execPath(), "eval", program], { port: freePort() }),
+      /no such setting/,
+    );
   },
 });
 

@@ -10,7 +10,7 @@ const SOCKETS = 500;
 const DEVICES = 10;
 const DEVICES_OF_TENANT = 50;
 const SAMPLES_PER_SECOND = 10;
-const TURN_MS = 5_000;
+const TURN_MS = 3_000;
 
 export const every: Bench = {
   name: "every",

@@ -16,7 +16,7 @@ const TURN_MS = 1_200;
 const SETTLE_MS = 700;
 const SYNTHETIC = { devices: DEVICES, changingPercent: 100, readMs: 0, samplesPerSecond: 0 };
 
-interface Variant extends AsyncDisposable {
+export interface Variant extends AsyncDisposable {
   turn(): Promise<Turn>;
 }
 
@@ -113,7 +113,8 @@ export const fanout: Bench = {
   },
 };
 
-async function openVariant(
+/** Sockets of one tenant on one process, that are sent updates for as long as a turn takes. */
+export async function openVariant(
   { process, port }: Subject,
   { sockets, turnMs, path, tokens, follow }: {
     readonly sockets: number;

@@ -5,23 +5,20 @@ import { SOCKET_PATH } from "../service.ts";
 import type { Reads } from "../subjects/service_entry.ts";
 import { median, percentile, spread } from "../statistics.ts";
 import { tenantTokens } from "../tokens.ts";
-import { DEVICES_OF_TENANT, freshSockets, openFresh } from "./fresh.ts";
+import { COLD_DEVICES, DEVICES_OF_TENANT, sharedWorld, TENANTS } from "../world.ts";
+import { CROWD, crowdOf } from "./fresh.ts";
 
 const PROBES = 100;
 const PAUSE_MS = 40;
-const COLD_DEVICES = 50;
 
 export const first: Bench = {
   name: "first",
+  shares: [sharedWorld.name, CROWD],
   work:
     "From a subscription to its first value, one by one, for devices that nobody follows, while `fresh` runs",
-  async run({ scale, rounds, say }) {
-    await using opened = await openFresh({
-      sockets: freshSockets(scale),
-      say,
-      coldDevices: COLD_DEVICES,
-    });
-    const { process, port } = opened.world.service;
+  async run({ scale, rounds, say, shared }) {
+    const { world, load } = await shared.get(crowdOf({ scale, say }));
+    const { process, port } = world.service;
     await using probe = new Load({
       maxSockets: 1,
       tenants: 1,
@@ -29,7 +26,7 @@ export const first: Bench = {
       devicesOfTenant: DEVICES_OF_TENANT + COLD_DEVICES,
       isEvery: false,
     });
-    const [token = ""] = (await tenantTokens(opened.world.tenants)).slice(-1);
+    const [token = ""] = (await tenantTokens(TENANTS)).slice(-1);
     await probe.connect({ port, path: SOCKET_PATH, tokens: [token], count: 1, inFlight: 1 });
     const took: number[] = [];
     const p99s: number[] = [];
@@ -50,7 +47,7 @@ export const first: Bench = {
       p99s.push(percentile(times, 99));
     }
     const { tookMs } = await process.ask<Reads>(["reads"]);
-    await opened.load.read();
+    await load.read();
     const read = percentile(tookMs, 99);
     const p99 = median(p99s);
     return [

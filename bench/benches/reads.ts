@@ -8,7 +8,7 @@ import { whole } from "../statistics.ts";
 import { tenantTokens } from "../tokens.ts";
 
 const POLL_MS = 500;
-const TICKS = 6;
+const TICKS = 4;
 const DEVICES = 10;
 const LINGER_MS = 1_500;
 const ROWS = [

@@ -1,7 +1,7 @@
 // Reads what one process' sockets receive: finds the frames, knows each message by a few bytes at known places, and
 // notes what is wrong. It never builds a message: that would cost more than a service's sending it.
 import { Buffer } from "node:buffer";
-import { BEFORE_NAME, BEFORE_STAMP, NAME_LENGTH } from "./device_name.ts";
+import { BEFORE_NAME, BEFORE_STAMP, NAME_LENGTH } from "./names.ts";
 
 /** What the messages of a socket are held against. */
 export interface Expectations {
@@ -11,6 +11,8 @@ export interface Expectations {
   readonly devicesOfTenant: number;
   /** Whether each sample must be the next after the one before it. */
   readonly isEvery: boolean;
+  /** Whether a frame holds lines of Centrifugo's, a push or an answer each, rather than one message of ours. */
+  readonly isLines: boolean;
 }
 
 /** What was counted since it was last taken. */
@@ -37,9 +39,12 @@ const STAMP_LENGTH = 30;
 const LOOK_BYTES = STAMP_AT + STAMP_LENGTH;
 const TYPE_AT = '{"type":"'.length;
 const ONE_SAMPLE = Buffer.from(BEFORE_NAME);
+const SKIP = skips();
 const ONE_STAMP = Buffer.from('"timestamp":"');
 const letter = (text: string) => text.charCodeAt(0);
-const [A, B, F, H, P, R, S, T, U] = [..."abfhprstu"].map(letter) as number[];
+const [A, B, F, H, I, P, R, S, T, U] = [..."abfhiprstu"].map(letter) as number[];
+const LINE_END = letter("\n");
+const SHOWN_BYTES = 200;
 
 export class FrameScan {
   readonly counts: Counts = {
@@ -60,6 +65,8 @@ export class FrameScan {
   /** The device with which each socket begins. */
   readonly firstOf: Int32Array;
   readonly answersOf: Uint32Array;
+  /** Code and reason of the last close frame. */
+  lastClose = "";
   /** The first thing that was wrong. */
   fault: string | null = null;
   #expected: Expectations;
@@ -93,6 +100,7 @@ export class FrameScan {
 
   /** Takes what a socket received. Returns false when the peer has closed. */
   take(socket: number, bytes: Buffer, { length, now }: { length: number; now: number }): boolean {
+    const { isLines } = this.#expected;
     let at = this.#skipOf[socket] as number;
     this.counts.bytes += length;
     if (at > length) {
@@ -117,15 +125,19 @@ export class FrameScan {
         continue;
       }
       if (first !== 0x81) {
+        const from = at + header;
         if (first !== 0x88) this.#wrong(`A frame begins with ${first}`);
+        else this.lastClose = size < 2 ? "" : closeOf(bytes, { from, to: from + size });
         return false;
       }
       const from = at + header;
       const type = from + TYPE_AT < length ? bytes[from + TYPE_AT] as number : 0;
-      const needed = type === B || type === H ? size : Math.min(size, LOOK_BYTES);
+      const isWhole = isLines || type === B || type === H;
+      const needed = isWhole ? size : Math.min(size, LOOK_BYTES);
       if (left < header + needed) return this.#keep(socket, bytes, { at, length });
       this.counts.frames++;
-      this.#message(socket, bytes, { from, to: from + size, type, now });
+      if (isLines) this.#lines(socket, bytes, { from, to: from + size, now });
+      else this.#message(socket, bytes, { from, to: from + size, type, now });
       at = from + size;
     }
     this.#skipOf[socket] = at - length;
@@ -143,9 +155,9 @@ export class FrameScan {
         this.#sample(socket, bytes, { from, now });
         return;
       case B:
-        for (let at = bytes.indexOf(ONE_SAMPLE, from); at !== -1 && at < to;) {
+        for (let at = sampleFrom(bytes, { from, to }); at !== -1;) {
           this.#sample(socket, bytes, { from: at, now });
-          at = bytes.indexOf(ONE_SAMPLE, at + ONE_SAMPLE.length);
+          at = sampleFrom(bytes, { from: at + LOOK_BYTES, to });
         }
         return;
       case A:
@@ -164,7 +176,28 @@ export class FrameScan {
       case R:
         return;
       default:
-        this.#wrong(`Unexpected message ${bytes.toString("utf8", from, Math.min(to, from + 200))}`);
+        this.#wrong(`Unexpected message ${text(bytes, { from, to })}`);
+    }
+  }
+
+  #lines(
+    socket: number,
+    bytes: Buffer,
+    { from, to, now }: { readonly from: number; readonly to: number; readonly now: number },
+  ): void {
+    for (let at = from; at < to;) {
+      if (bytes[at + 2] === P) {
+        const sample = sampleFrom(bytes, { from: at, to });
+        if (sample === -1) this.#wrong(`Unexpected push ${text(bytes, { from: at, to })}`);
+        else this.#sample(socket, bytes, { from: sample, now });
+        at = (sample === -1 ? at : sample) + 1;
+      } else if (bytes[at + 2] === I) {
+        this.#answer(socket);
+        const answer = text(bytes, { from: at, to });
+        if (answer.includes('"error"')) this.#wrong(`A request was answered with ${answer}`);
+      }
+      const end = bytes.indexOf(LINE_END, at);
+      at = end === -1 || end >= to ? to : end + 1;
     }
   }
 
@@ -231,6 +264,40 @@ export class FrameScan {
   #wrong(fault: string): void {
     this.fault ??= fault;
   }
+}
+
+function closeOf(
+  bytes: Buffer,
+  { from, to }: { readonly from: number; readonly to: number },
+): string {
+  return `${bytes.readUInt16BE(from)} ${text(bytes, { from: from + 2, to })}`;
+}
+
+/** As much as a fault shows. */
+function text(bytes: Buffer, { from, to }: { readonly from: number; readonly to: number }): string {
+  return bytes.toString("utf8", from, Math.min(to, from + SHOWN_BYTES));
+}
+
+/** Where the next sample's message begins; it looks at one byte in as many as the beginning has. */
+function sampleFrom(
+  bytes: Uint8Array,
+  { from, to }: { readonly from: number; readonly to: number },
+): number {
+  const last = ONE_SAMPLE.length - 1;
+  for (let end = from + last; end < to; end += SKIP[bytes[end] as number] as number) {
+    let nth = last;
+    while (nth >= 0 && bytes[end - last + nth] === ONE_SAMPLE[nth]) nth--;
+    if (nth < 0) return end - last;
+  }
+  return -1;
+}
+
+/** How far on the beginning of a sample's message may end at the earliest, by the byte that stands where it could. */
+function skips(): Uint8Array {
+  const skip = new Uint8Array(256).fill(ONE_SAMPLE.length);
+  const last = ONE_SAMPLE.length - 1;
+  for (let nth = 0; nth < last; nth++) skip[ONE_SAMPLE[nth] as number] = last - nth;
+  return skip;
 }
 
 function digits(bytes: Uint8Array, at: number, count: number): number {

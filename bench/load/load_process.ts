@@ -1,7 +1,8 @@
 // One process of the load client: opens WebSockets, says what they follow and counts what comes, all in one loop around
 // epoll. It is told what to do by lines of stdin and answers each with a line of stdout; it ends with its stdin.
 import { Buffer } from "node:buffer";
-import { deviceName } from "./device_name.ts";
+import { deviceName, tenantName } from "./names.ts";
+import { answersTo, type Dialect, requestsOf } from "./dialect.ts";
 import { type Counts, FrameScan } from "./frame_scan.ts";
 import { EPOLLIN, EPOLLOUT, Libc } from "./libc.ts";
 
@@ -12,6 +13,8 @@ export interface LoadOptions {
   readonly devicesPerSocket: number;
   readonly devicesOfTenant: number;
   readonly isEvery: boolean;
+  /** Whose words are spoken; ours by default. */
+  readonly dialect?: Dialect;
 }
 
 export interface ConnectOrder {
@@ -25,6 +28,8 @@ export interface ConnectOrder {
   readonly inFlight: number;
   /** Said by each as soon as it is open. */
   readonly follow?: FollowOrder;
+  /** Whether one is only done when its answers are there; by default it is. */
+  readonly isAnswerAwaited?: boolean;
   /** Whether what came on an earlier connection is forgotten. */
   readonly isAnew?: boolean;
   /** Whether each is closed once it is open and its answers are there, until so many have been. */
@@ -86,6 +91,7 @@ const enum Phase {
 class LoadProcess {
   readonly #libc = new Libc();
   readonly #options: LoadOptions;
+  readonly #dialect: Dialect;
   readonly #scan: FrameScan;
   readonly #socketOf = new Int32Array(MAX_FD).fill(-1);
   readonly #fdOf: Int32Array;
@@ -106,7 +112,11 @@ class LoadProcess {
 
   constructor(options: LoadOptions) {
     this.#options = options;
-    this.#scan = new FrameScan(options.maxSockets, options);
+    this.#dialect = options.dialect ?? "pulsewire";
+    this.#scan = new FrameScan(options.maxSockets, {
+      ...options,
+      isLines: this.#dialect !== "pulsewire",
+    });
     this.#fdOf = new Int32Array(options.maxSockets).fill(-1);
     this.#phaseOf = new Uint8Array(options.maxSockets);
   }
@@ -254,7 +264,8 @@ class LoadProcess {
     const connecting = this.#connecting;
     if (connecting === null || this.#phaseOf[socket] !== Phase.Open) return;
     const { order } = connecting;
-    const expected = order.follow === undefined ? 0 : answersTo(order.follow);
+    const { follow, isAnswerAwaited = true } = order;
+    const expected = follow === undefined || !isAnswerAwaited ? 0 : this.#answersTo(follow);
     if ((this.#scan.answersOf[socket] as number) < expected) return;
     if (order.isChurn === true) {
       this.#phaseOf[socket] = Phase.Closing;
@@ -291,7 +302,9 @@ class LoadProcess {
   #taken(socket: number, { length, now }: { readonly length: number; readonly now: number }): void {
     const before = this.#scan.answersOf[socket] as number;
     const isOpen = this.#scan.take(socket, this.#buffer, { length, now });
-    if (!isOpen && this.#phaseOf[socket] !== Phase.Closing) this.#fail("A socket was closed");
+    if (!isOpen && this.#phaseOf[socket] !== Phase.Closing) {
+      this.#fail(this.#scan.fault ?? `A socket was closed: ${this.#scan.lastClose}`);
+    }
     if (!isOpen) {
       this.#ended(socket);
       return;
@@ -299,7 +312,7 @@ class LoadProcess {
     if (this.#scan.fault !== null) this.#fail(this.#scan.fault);
     const after = this.#scan.answersOf[socket] as number;
     if (after === before || this.#phaseOf[socket] !== Phase.Open) return;
-    if (this.#connecting !== null) this.#settle(socket);
+    if (this.#connecting?.order.isAnswerAwaited !== false) this.#settle(socket);
     const awaited = this.#awaited;
     if (awaited !== null && after === awaited.answersEach && ++this.#answered === awaited.sockets) {
       this.#awaited = null;
@@ -320,7 +333,7 @@ class LoadProcess {
     );
     this.#awaited = {
       sockets: sockets.length,
-      answersEach: answersTo(order),
+      answersEach: this.#answersTo(order),
       startedAt: performance.now(),
     };
     for (const socket of sockets) {
@@ -329,25 +342,28 @@ class LoadProcess {
     }
   }
 
-  #follow(
-    socket: number,
-    { devices, alerts, hello, options, deviceOffset = 0 }: FollowOrder,
-  ): void {
-    const { devicesOfTenant, devicesPerSocket } = this.#options;
+  #follow(socket: number, order: FollowOrder): void {
+    const { devicesOfTenant, devicesPerSocket, tenants } = this.#options;
     const first = this.#firstDevice(socket);
-    const device_ids = Array.from(
+    const { deviceOffset = 0 } = order;
+    const deviceIds = Array.from(
       { length: devicesPerSocket },
       (_, nth) => deviceName((first + nth) % devicesOfTenant + deviceOffset),
     );
-    if (hello !== undefined) this.#say(socket, { action: "hello", features: hello });
-    if (alerts) this.#say(socket, { action: "subscribe", type: "alerts" });
-    if (devices) {
-      this.#say(socket, { action: "subscribe", type: "device", device_ids, ...options });
-    }
+    const wish = { ...order, tenant: tenantName(socket % tenants), deviceIds };
+    for (const request of requestsOf(this.#dialect, wish)) this.#sayText(socket, request);
+  }
+
+  #answersTo(order: FollowOrder): number {
+    return answersTo(this.#dialect, { ...order, deviceCount: this.#options.devicesPerSocket });
   }
 
   #say(socket: number, message: unknown): void {
-    this.#libc.send(this.#fdOf[socket] as number, maskedText(JSON.stringify(message)));
+    this.#sayText(socket, JSON.stringify(message));
+  }
+
+  #sayText(socket: number, text: string): void {
+    this.#libc.send(this.#fdOf[socket] as number, maskedText(text));
   }
 
   /** The first socket follows a device that nobody follows, waits for its first value, and leaves it again. */
@@ -414,10 +430,6 @@ class LoadProcess {
     this.#answer({ fault });
     Deno.exit(1);
   }
-}
-
-function answersTo({ devices, alerts, hello }: FollowOrder): number {
-  return Number(devices) + Number(alerts) + Number(hello !== undefined);
 }
 
 /** A text frame as clients must send it, with a key that changes nothing. */

@@ -5,7 +5,7 @@ import { createServer, type Socket } from "node:net";
 import { frameOf } from "../../src/protocol/frame.ts";
 import { wireOf } from "../../src/sockets/wire.ts";
 import { answerAsked } from "../child.ts";
-import { deviceName } from "../load/device_name.ts";
+import { deviceName } from "../load/names.ts";
 import { sampleOf } from "./synthetic_sources.ts";
 
 const ANSWER = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +

@@ -1,7 +1,7 @@
 // The bare runtime: what a bench's figures are held against. It upgrades whoever comes and can send ready strings to all
 // of them in a loop; it verifies, reads and knows nothing.
 import { answerAsked } from "../child.ts";
-import { deviceName } from "../load/device_name.ts";
+import { deviceName } from "../load/names.ts";
 import { sampleOf } from "./synthetic_sources.ts";
 
 export interface ControlOptions {

@@ -1,10 +1,12 @@
 // The service as main.ts composes it, on real databases or on synthetic ones, with a mouth that says what it holds and
 // what it spent. It is started by benches alone.
-import { createApp } from "../../src/app.ts";
-import { readConfig } from "../../src/config.ts";
+import { createApp, createMetrics } from "../../src/app.ts";
+import { limitsOf, readConfig } from "../../src/config.ts";
+import { LimitLedger } from "../../src/limits/limits.ts";
 import { guardProcess } from "../../src/observe/guard_process.ts";
 import { createLog } from "../../src/observe/log.ts";
 import { serve } from "../../src/serve.ts";
+import { serveWorkers } from "../../src/serve_workers.ts";
 import { openSources, type Sources } from "../../src/sources/open_sources.ts";
 import { CountingClock } from "../../tests/support/counting_clock.ts";
 import { answerAsked } from "../child.ts";
@@ -66,9 +68,14 @@ const none = (): Counted => ({
 let reads = none();
 const readBefore = new Map<string, number>();
 const sources = counted(synthetic ?? openSources(config, { clock, log }));
-const app = createApp(config, { sources, clock, log });
+const ledger = new LimitLedger(limitsOf(config));
+const deps = { sources, clock, log, ledger, metrics: createMetrics(config) };
+/** Null where several threads serve: then this one holds no socket. */
+const app = config.WORKERS === 1 ? createApp(config, deps) : null;
 guardProcess({ log });
-const { engine } = await serve(app, { config, log });
+const { engine } = app === null
+  ? await serveWorkers(config, { ...deps, logFormat: "json" })
+  : await serve(app, { config, log });
 
 let lags: number[] = [];
 let lookedAt = performance.now();
@@ -132,6 +139,7 @@ await answerAsked({
     return answer;
   },
   holding: async (): Promise<Holding> => {
+    if (app === null) throw new Error("What workers hold is not known here");
     for (let nth = 0; nth < 3; nth++) {
       collectGarbage?.();
       await new Promise((resolve) => setTimeout(resolve, 50));

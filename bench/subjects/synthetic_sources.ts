@@ -3,7 +3,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Sources } from "../../src/sources/open_sources.ts";
 import type { Sample, TelemetrySource } from "../../src/sources/telemetry_source.ts";
-import { deviceName, stamp } from "../load/device_name.ts";
+import { deviceName, stamp } from "../load/names.ts";
 
 export interface SyntheticOptions {
   /** Devices that exist. */

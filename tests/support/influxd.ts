@@ -9,6 +9,8 @@ export interface InfluxdOptions {
 
 export interface TestInfluxd extends AsyncDisposable {
   readonly url: string;
+  /** Of the server that runs; null while it is stopped. */
+  readonly pid: number | null;
   createDatabase(database: string): Promise<void>;
   /** Line protocol with instants in nanoseconds. */
   write(database: string, lines: string): Promise<void>;
@@ -79,6 +81,10 @@ class Influxd implements TestInfluxd {
       join(folder, "influxdb.conf"),
       configuration(folder, port, admin !== undefined),
     );
+  }
+
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
   }
 
   async createDatabase(database: string): Promise<void> {

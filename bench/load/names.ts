@@ -1,5 +1,9 @@
-// Names of devices and stamps of samples as every bench writes them: of fixed width, so that the load client finds them
-// by place. A stamp's last six digits number the device's samples.
+// Names of tenants and devices and stamps of samples as every bench writes them: of fixed width where the load client finds
+// them by place. A stamp's last six digits number the device's samples.
+
+export function tenantName(nth: number): string {
+  return `t${nth}`;
+}
 
 /** `d-0007` */
 export function deviceName(nth: number): string {
