@@ -170,9 +170,9 @@ export interface AlertHistory {
  */
 export interface Histories {
   /**
-   * The next samples of each device: as many as one read bears. Those asked of one tenant within 50 ms share a read. A
-   * device that can't be read now has no page, where another has one. Windows begin with the whole one that the instant
-   * lies in: the next page is asked for after the end of the last one.
+   * The next samples of each device: as many as one read bears. Those asked of one tenant within 50 ms, or before their
+   * read's turn has come, share a read. A device that can't be read now has no page, where another has one. Windows
+   * begin with the whole one that the instant lies in: the next page is asked for after the end of the last one.
    */
   page(question: HistoryQuestion): Promise<ReadonlyMap<string, HistoryPage>>;
   /**
