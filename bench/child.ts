@@ -78,8 +78,12 @@ export class Child implements AsyncDisposable {
     }
   }
 
-  usage(): Promise<Usage> {
-    return usageOf(this.pid);
+  /** Rejects as `ask` does when the process has ended. */
+  async usage(): Promise<Usage> {
+    const usage = await usageOf(this.pid);
+    if (usage !== null) return usage;
+    await this.#reading;
+    throw this.#endedError();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -9,8 +9,11 @@ export interface Usage {
 /** `sysconf(_SC_CLK_TCK)` on every Linux that Deno runs on. */
 const TICKS_PER_SECOND = 100;
 
-/** Asked of the system's own tools: the runtime shows it only to those who may do all. */
-export async function usageOf(pid: number): Promise<Usage> {
+/** The accounts know no less. */
+export const LEAST_CPU_SECONDS = 1 / TICKS_PER_SECOND;
+
+/** Null for one that has ended. Asked of the system's own tools: the runtime shows it only to those who may do all. */
+export async function usageOf(pid: number): Promise<Usage | null> {
   const command = new Deno.Command("cat", {
     args: [`/proc/${pid}/stat`, `/proc/${pid}/status`],
     stderr: "null",
@@ -19,9 +22,7 @@ export async function usageOf(pid: number): Promise<Usage> {
     .split("\n");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   // One that nobody has waited for yet is still there in name.
-  if (fields[0] === "" || fields[0] === "Z") {
-    throw new Error(`Cannot read what process ${pid} spent: it has ended`);
-  }
+  if (fields[0] === "" || fields[0] === "Z") return null;
   return {
     cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
     residentBytes: Number(/VmRSS:\s+(\d+)/.exec(status.join("\n"))?.[1]) * 1_024,

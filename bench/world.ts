@@ -85,10 +85,11 @@ export class World implements AsyncDisposable {
   }
 
   /** What InfluxDB has spent. */
-  influxUsage(): Promise<Usage> {
+  async influxUsage(): Promise<Usage> {
     const { pid } = this.#influxd;
-    if (pid === null) throw new Error("Cannot read what InfluxDB spent: it has ended");
-    return usageOf(pid);
+    const usage = pid === null ? null : await usageOf(pid);
+    if (usage === null) throw new Error("Cannot read what InfluxDB spent: it has ended");
+    return usage;
   }
 
   /** Another service on the same databases, which nobody has used; the caller ends it. */

@@ -46,8 +46,10 @@ export class Tethered implements AsyncDisposable {
     this.#said = said;
   }
 
-  usage(): Promise<Usage> {
-    return usageOf(this.pid);
+  async usage(): Promise<Usage> {
+    const usage = await usageOf(this.pid);
+    if (usage === null) throw new Error(`Cannot read what process ${this.pid} spent: it has ended`);
+    return usage;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -64,7 +66,8 @@ export class Tethered implements AsyncDisposable {
         return;
       } catch (error) {
         if (!(error instanceof Deno.errors.ConnectionRefused) || Date.now() > deadline) throw error;
-        await usageOf(this.pid);
+        // It may have ended instead.
+        await this.usage();
         await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
       }
     }
