@@ -236,11 +236,11 @@ const steps: Record<string, Step> = {
 };
 
 const missing = leftOut();
-if (missing !== null) {
-  Deno.test(`Workers on real databases (${missing})`, { ignore: true }, () => {});
-} else {
-  Deno.test("Two workers on one port and on real databases", async (t) => {
+Deno.test({
+  name: `Two workers on one port and on real databases${missing === null ? "" : ` (${missing})`}`,
+  ignore: missing !== null,
+  async fn(t) {
     await using databases = await Databases.open();
     for (const [name, step] of Object.entries(steps)) await t.step(name, () => step(databases));
-  });
-}
+  },
+});
