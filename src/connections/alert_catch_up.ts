@@ -1,24 +1,13 @@
 // Brings a client that follows changes of alerts to a state that the feed goes on from: after it was away, or when its
 // socket could not take what changed. It must tell nothing twice and leave nothing out that the database still says.
-import type { Clock } from "../clock.ts";
-import type { AlertHistory, Histories } from "../feed/seam.ts";
-import type { Log } from "../observe/log.ts";
+import type { AlertHistory } from "../feed/seam.ts";
 import { instantOfMs } from "../protocol/nano_instant.ts";
 import type { Alert, AlertChanges, Resume } from "../protocol/server_messages.ts";
 import type { Whole } from "./alert_steps.ts";
 import type { AlertNews, AlertSubscription } from "./alert_subscription.ts";
+import type { CatchUpDeps } from "./catch_up.ts";
 import type { Connection } from "./connection.ts";
 import { untilAnswered } from "./until_answered.ts";
-
-export interface AlertCatchUpDeps {
-  readonly histories: Histories;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly log: Log;
-  readonly historyMs: number;
-  readonly lateMs: number;
-  readonly futureMs: number;
-}
 
 export interface AlertCatchUp {
   readonly connection: Connection;
@@ -42,7 +31,7 @@ export async function resumeAlerts(
     readonly since: string;
     readonly answered: (resume: Resume) => void;
   },
-  deps: AlertCatchUpDeps,
+  deps: CatchUpDeps,
 ): Promise<void> {
   const { connection: { group: { alertSteps } }, subscription, signal } = catchUp;
   const start = boundedStart(since, deps);
@@ -81,7 +70,7 @@ export async function resumeAlerts(
 }
 
 /** Sends what changed between the state that the client was sent last and the newest one. */
-export async function recoverAlerts(catchUp: AlertCatchUp, deps: AlertCatchUpDeps): Promise<void> {
+export async function recoverAlerts(catchUp: AlertCatchUp, deps: CatchUpDeps): Promise<void> {
   const { connection, subscription, signal } = catchUp;
   await connection.offer(() => [], signal);
   const { place } = subscription;
@@ -130,7 +119,7 @@ async function goOn(
 }
 
 /** An alert's `since` has the bounds of every history. */
-function boundedStart(since: string, { clock, historyMs, futureMs }: AlertCatchUpDeps): Resume {
+function boundedStart(since: string, { clock, historyMs, futureMs }: CatchUpDeps): Resume {
   const now = clock.now();
   const earliest = instantOfMs(now - historyMs);
   if (since < earliest) return { from: earliest, complete: false, reason: "too_old" };
@@ -147,7 +136,7 @@ async function untilRead(
     readonly since: string;
     readonly newest: () => Whole | null;
     readonly failed: () => void;
-    readonly deps: AlertCatchUpDeps;
+    readonly deps: CatchUpDeps;
   },
 ): Promise<Past | null> {
   return await untilAnswered(async () => {

@@ -5,7 +5,8 @@ import type { Feeds } from "../feed/feed_registry.ts";
 import type { InterestChange } from "../feed/seam.ts";
 import type { Log } from "../observe/log.ts";
 import type { Resume } from "../protocol/server_messages.ts";
-import { type AlertCatchUpDeps, recoverAlerts, resumeAlerts } from "./alert_catch_up.ts";
+import { recoverAlerts, resumeAlerts } from "./alert_catch_up.ts";
+import type { CatchUpDeps } from "./catch_up.ts";
 import { type AlertOptions, AlertSubscription, CORE_ALERTS, kindOf } from "./alert_subscription.ts";
 import type { Connection } from "./connection.ts";
 import type { Progress } from "./device_subscription.ts";
@@ -24,7 +25,7 @@ export interface AlertRequest {
 export interface AlertFollowingOptions {
   readonly feeds: Feeds;
   readonly log: Log;
-  readonly catchUp: AlertCatchUpDeps;
+  readonly catchUp: CatchUpDeps;
   /** Says where a subscription begins with what is known of the alerts. */
   readonly begin: (
     connection: Connection,
