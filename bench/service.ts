@@ -9,7 +9,7 @@ export interface Subject {
 }
 
 /** A machine that allows 20,000 descriptors serves this many sockets. */
-export const MAX_SOCKETS = 16_000;
+const MAX_SOCKETS = 16_000;
 export const SOCKET_PATH = "/api/v2/ws?token=";
 
 const NO_LIMITS = {

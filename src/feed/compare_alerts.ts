@@ -61,7 +61,7 @@ export function compareAlerts(
   };
 }
 
-export function isSameAlert(one: Alert, other: Alert): boolean {
+function isSameAlert(one: Alert, other: Alert): boolean {
   return (Object.keys(one) as (keyof Alert)[]).every((name) => one[name] === other[name]);
 }
 

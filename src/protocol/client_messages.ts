@@ -156,7 +156,6 @@ export const CONNECTION_SCHEMAS = {
   }),
 } as const;
 
-export type Action = (typeof ACTIONS)[number];
 export type SubscriptionAction = keyof typeof SUBSCRIPTION_SCHEMAS;
 export type Channel = (typeof CHANNELS)[number];
 export type Feature = (typeof FEATURES)[number];
