@@ -57,7 +57,7 @@ function writeAscii(wire: Uint8Array, text: string, at: number): void {
 }
 
 /** Room for a payload, behind the header that announces it. */
-function begin(length: number): Uint8Array<ArrayBuffer> {
+function begin(length: number): Buffer {
   const headerBytes = headerBytesOf(length);
   // A stream would wrap any other array once more at each write.
   const wire = Buffer.allocUnsafeSlow(headerBytes + length);
