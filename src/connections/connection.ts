@@ -15,6 +15,7 @@ import type { DeviceSubscription } from "./device_subscription.ts";
 import type { FleetSubscription } from "./fleet_subscription.ts";
 import { Outflow } from "./outflow.ts";
 import { Push } from "./push.ts";
+import type { PushTurns, Turn } from "./push_turns.ts";
 import { resumePoint } from "./resume_point.ts";
 import type { TenantGroup } from "./tenant_group.ts";
 
@@ -37,6 +38,7 @@ export interface ConnectionDeps {
   /** How late a sample may be stored and still be pushed. */
   readonly lateMs: number;
   readonly clock: Clock;
+  readonly turns: PushTurns;
   readonly metrics?: ConnectionMetrics;
   /** Told of each push that was left out. */
   readonly missed: () => void;
@@ -59,7 +61,7 @@ const FEATURE_BITS = Object.fromEntries(
   FEATURES.map((feature, nth) => [feature, 1 << nth]),
 ) as Readonly<Record<Feature, number>>;
 
-export class Connection {
+export class Connection implements Turn {
   readonly id: string;
   readonly scope: Scope;
   readonly socket: Socket;
@@ -84,8 +86,9 @@ export class Connection {
   /** One bit for each that the client asked for. */
   #features = 0;
   #closedAt: number | null = null;
-  /** Whether its turn to push is coming. */
+  /** Whether it is about to push at once, and whether in its turn. */
   #isWoken = false;
+  #awaitsTurn = false;
   /** Ages count from here: a push that others keep waiting must not find everything too old. */
   #wokenAt = 0;
 
@@ -263,7 +266,23 @@ export class Connection {
     this.#wokenAt = at;
     if (this.#isWoken || this.#isEnded) return;
     this.#isWoken = true;
-    void NOW.then(() => this.#take());
+    void NOW.then(() => {
+      this.#isWoken = false;
+      this.#look();
+    });
+  }
+
+  /** The same, when it is its turn among all whom a tick concerns. */
+  wakeInTurn(at: number): void {
+    this.#wokenAt = at;
+    if (this.#awaitsTurn || this.#isEnded) return;
+    this.#awaitsTurn = true;
+    this.#deps.turns.add(this.group.turns, this);
+  }
+
+  take(): void {
+    this.#awaitsTurn = false;
+    this.#look();
   }
 
   /** Ends the pushes; nothing is sent afterwards. */
@@ -274,9 +293,7 @@ export class Connection {
     this.#companion?.[Symbol.dispose]();
   }
 
-  /** Its turn to push. */
-  #take(): void {
-    this.#isWoken = false;
+  #look(): void {
     if (this.#isEnded) return;
     try {
       this.#push();

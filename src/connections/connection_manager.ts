@@ -16,6 +16,7 @@ import { DeviceFollowing, type DeviceFollowingOptions } from "./device_following
 import type { DeviceRequest } from "./device_request.ts";
 import type { Progress } from "./device_subscription.ts";
 import { FleetSubscription } from "./fleet_subscription.ts";
+import { PushTurns } from "./push_turns.ts";
 import { TenantGroup } from "./tenant_group.ts";
 import { usageOf } from "./tenant_usage.ts";
 
@@ -77,6 +78,7 @@ export class ConnectionManager {
       maxAgeMs: options.pollIntervalMs,
       lateMs: history.lateMs,
       clock,
+      turns: new PushTurns(clock),
       metrics: options.metrics ?? NO_METRICS,
       missed: options.missed ?? (() => {}),
       behind: (connection, { devices, alerts }) => {

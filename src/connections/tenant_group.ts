@@ -13,6 +13,7 @@ import { AlertSteps } from "./alert_steps.ts";
 import type { Connection } from "./connection.ts";
 import { HistoryViews } from "./history_views.ts";
 import { MessageViews } from "./message_views.ts";
+import { TurnQueue } from "./push_turns.ts";
 
 /** A state and when it was delivered, on the monotonic clock: what a full socket missed must not be sent when it is old. */
 export type Delivered<T> = T & { readonly deliveredAt: number };
@@ -99,6 +100,7 @@ export class TenantGroup {
   readonly connections = new Set<Connection>();
   readonly views = new MessageViews();
   readonly historyViews = new HistoryViews();
+  readonly turns = new TurnQueue();
   /** What those need who follow more of the alerts than the core protocol's list. */
   readonly alertSteps = new AlertSteps();
   readonly #devices = new Map<string, FollowedDevice>();
@@ -217,7 +219,8 @@ export class TenantGroup {
       for (const connection of this.connections) connection.tell(status);
     }
     for (const connection of this.connections) {
-      if (snapshot.cause === "tick" || connection.isOwed) connection.wake(deliveredAt);
+      if (snapshot.cause === "tick") connection.wakeInTurn(deliveredAt);
+      else if (connection.isOwed) connection.wake(deliveredAt);
     }
   }
 

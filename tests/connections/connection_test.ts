@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../src/clock.ts";
 import { Connection } from "../../src/connections/connection.ts";
 import { AlertSubscription, CORE_ALERTS } from "../../src/connections/alert_subscription.ts";
+import { PushTurns } from "../../src/connections/push_turns.ts";
 import { TenantGroup } from "../../src/connections/tenant_group.ts";
 import { frameOf } from "../../src/protocol/frame.ts";
 import { outage } from "../support/fake_sources.ts";
@@ -154,6 +155,7 @@ Deno.test("Nothing is pushed once the connection has ended, not even what was du
     lateMs: 0,
     maxAgeMs: POLL_MS,
     clock: systemClock,
+    turns: new PushTurns(systemClock),
   });
   const followAnew = () => {
     connection.alerts = new AlertSubscription(group, {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { AlertSubscription, CORE_ALERTS } from "../../src/connections/alert_subscription.ts";
 import { Connection } from "../../src/connections/connection.ts";
+import { PushTurns } from "../../src/connections/push_turns.ts";
 import { TenantGroup } from "../../src/connections/tenant_group.ts";
 import { frameOf } from "../../src/protocol/frame.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
@@ -13,9 +14,10 @@ Deno.test("A connection whose turn comes after an interval's worth of sending st
   const clock = {
     now: () => now,
     monotonicNow: () => now,
-    setTimeout: () => assert.fail("no timer is due"),
+    setTimeout: (callback: () => void) => setTimeout(callback, 0),
     clearTimeout: () => {},
   };
+  const turns = new PushTurns(clock);
   const group = new TenantGroup("acme");
   group.followAlerts();
   const connect = (socket: Socket) => {
@@ -27,6 +29,7 @@ Deno.test("A connection whose turn comes after an interval's worth of sending st
       lateMs: 0,
       maxAgeMs: POLL_MS,
       clock,
+      turns,
     });
     connection.alerts = new AlertSubscription(group, {
       options: CORE_ALERTS,
