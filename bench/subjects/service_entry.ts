@@ -138,6 +138,10 @@ await answerAsked({
     lags = [];
     return answer;
   },
+  forget: () => {
+    reads = none();
+    lags = [];
+  },
   holding: async (): Promise<Holding> => {
     if (app === null) throw new Error("What workers hold is not known here");
     for (let nth = 0; nth < 3; nth++) {
