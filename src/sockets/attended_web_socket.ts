@@ -2,6 +2,8 @@
 // take 700 bytes of every socket. Nobody else may listen to it: they would hear nothing.
 // @ts-types="./ws.d.ts"
 import { WebSocket } from "ws";
+import type { Duplex } from "node:stream";
+import { endOnce } from "./end_once.ts";
 
 export interface Attendant {
   heardMessage(data: Uint8Array, isBinary: boolean): void;
@@ -13,6 +15,11 @@ export interface Attendant {
 
 export class AttendedWebSocket extends WebSocket {
   attendant: Attendant | null = null;
+
+  override setSocket(stream: Duplex, head: Uint8Array, options: object): void {
+    super.setSocket(endOnce(stream), head, options);
+    endOnce(this._receiver);
+  }
 
   override emit(event: string, first?: unknown, second?: unknown): boolean {
     const { attendant } = this;

@@ -1,6 +1,6 @@
 // The part of `ws` that the engine uses. The published types pull in Node's globals, which are not Deno's.
 import type { IncomingMessage } from "node:http";
-import type { Duplex } from "node:stream";
+import type { Duplex, Writable } from "node:stream";
 
 export class WebSocket {
   constructor(address: null, protocols: undefined, options: object);
@@ -10,6 +10,10 @@ export class WebSocket {
   terminate(): void;
   ping(): void;
   pong(data: Uint8Array): void;
+  /** Takes over the stream of an upgrade. */
+  setSocket(stream: Duplex, head: Uint8Array, options: object): void;
+  /** What the stream brings is written here; there from then on. */
+  readonly _receiver: Writable;
   /** Called with each event and what it brings. */
   emit(event: string, ...brought: unknown[]): boolean;
 }
