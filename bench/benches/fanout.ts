@@ -11,7 +11,7 @@ import { tenantTokens } from "../tokens.ts";
 
 const SOCKETS = 1_000;
 const DEVICES = 20;
-const TURN_MS = 1_200;
+const TURN_MS = 1_000;
 /** Longer than a held read and the rest that follows a slow one. */
 const SETTLE_MS = 700;
 const SYNTHETIC = { devices: DEVICES, changingPercent: 100, readMs: 0, samplesPerSecond: 0 };

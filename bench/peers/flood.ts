@@ -20,7 +20,7 @@ import { type NodeWs, startNodeWs } from "./node_ws.ts";
 
 const SOCKETS = 1_000;
 const DEVICES = 20;
-const TURN_MS = 1_200;
+const TURN_MS = 1_000;
 /** Longer than a held read and the rest that follows a slow one. */
 const SETTLE_MS = 600;
 const POLL_MS = 10;
