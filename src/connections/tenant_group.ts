@@ -219,8 +219,8 @@ export class TenantGroup {
       for (const connection of this.connections) connection.tell(status);
     }
     for (const connection of this.connections) {
-      if (snapshot.cause === "tick") connection.wakeInTurn(deliveredAt);
-      else if (connection.isOwed) connection.wake(deliveredAt);
+      if (connection.isOwed) connection.wake(deliveredAt);
+      else if (snapshot.cause === "tick") connection.wakeInTurn(deliveredAt);
     }
   }
 

@@ -1,6 +1,7 @@
 // What a tenant's connections share on this process.
 import assert from "node:assert/strict";
 import { AlertSteps } from "../../src/connections/alert_steps.ts";
+import type { Connection } from "../../src/connections/connection.ts";
 import { EveryFollow } from "../../src/connections/every_follow.ts";
 import { FollowedDevice, TenantGroup } from "../../src/connections/tenant_group.ts";
 import type { AlertState, DeviceBatch, DeviceState } from "../../src/feed/seam.ts";
@@ -147,4 +148,30 @@ Deno.test("Who waits for the next state of the alerts leaves nothing behind, whe
   life.abort();
   assert.equal(await left, null);
   assert.equal(await steps.next(life.signal), null);
+});
+
+Deno.test("Who waits for a first value does not wait for its turn, whatever read brings it", () => {
+  const group = new TenantGroup("acme");
+  const woken: string[] = [];
+  const connection = (name: string, isOwed: boolean) =>
+    ({
+      isOwed,
+      tell: () => {},
+      wake: () => woken.push(`${name} at once`),
+      wakeInTurn: () => woken.push(`${name} in turn`),
+    }) as unknown as Connection;
+  group.connections.add(connection("one that has its values", false));
+  group.connections.add(connection("a new one", true));
+  const snapshot = {
+    tenantId: "acme",
+    devices: [],
+    batches: [],
+    alerts: null,
+    fleet: null,
+    statuses: [],
+  };
+  group.deliver({ ...snapshot, cause: "tick" }, 0);
+  assert.deepEqual(woken.splice(0), ["one that has its values in turn", "a new one at once"]);
+  group.deliver({ ...snapshot, cause: "first" }, 0);
+  assert.deepEqual(woken, ["a new one at once"]);
 });
