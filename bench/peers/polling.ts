@@ -13,7 +13,7 @@ import type { Installed } from "./centrifugo.ts";
 import { FASTAPI_PATH, startFastApi } from "./fastapi.ts";
 
 const DEVICES = 10;
-const FEWEST_SOCKETS = 20;
+const FEWEST_SOCKETS = 5;
 const MOST_SOCKETS = 640;
 const TURN_MS = 2_000;
 const SETTLE_MS = 1_200;
