@@ -1,4 +1,4 @@
-// One client: whose it is, what it follows, and the loop that pushes to it. It holds no feed and reads no database;
+// One client: whose it is, what it follows, and what is pushed to it when. It holds no feed and reads no database;
 // the ConnectionManager alone changes its subscriptions, because interest must change with them.
 import type { Scope } from "../auth/scope.ts";
 import type { Clock } from "../clock.ts";

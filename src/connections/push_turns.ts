@@ -55,12 +55,13 @@ export class PushTurns {
   /** One slice; the next one runs when the process has looked after everything else. */
   #run(): void {
     const until = this.#clock.monotonicNow() + SLICE_MS;
+    let taken = 0;
     for (const queue of this.#queues) {
       // To the end of the rotation, also where the slice is over before its queue is.
       this.#queues.delete(queue);
-      for (let taken = 1; !queue.isEmpty; taken++) {
+      while (!queue.isEmpty) {
         queue.takeNext();
-        if (taken % TURNS_A_LOOK !== 0 || this.#clock.monotonicNow() < until) continue;
+        if (++taken % TURNS_A_LOOK !== 0 || this.#clock.monotonicNow() < until) continue;
         if (!queue.isEmpty) this.#queues.add(queue);
         this.#clock.setTimeout(() => this.#run(), 0);
         return;

@@ -85,3 +85,12 @@ Deno.test("A turn that is added while its queue is served is taken too", async (
   while (await goOn());
   assert.equal(taken.at(-1), "c0");
 });
+
+Deno.test("Many tenants with a client each leave the process to others, too", async () => {
+  const { add, taken, goOn } = world();
+  for (let nth = 0; nth < MANY; nth++) add(new TurnQueue(), { name: `t${nth}-`, count: 1 });
+  await Promise.resolve();
+  assert.ok(taken.length > 0 && taken.length < MANY / 4, `${taken.length} at once`);
+  while (await goOn());
+  assert.equal(new Set(taken).size, MANY);
+});
