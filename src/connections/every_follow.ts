@@ -1,5 +1,11 @@
 // One subscription's place in the batches of a device of which it is sent every sample. It must give no sample twice and
 // leave none out; it reads nothing and sends nothing.
+import {
+  laterThan,
+  newestTimestamp,
+  type RecentBatches,
+  timestampsIn,
+} from "../feed/recent_batches.ts";
 import type { DeviceBatch, StoredSample } from "../feed/seam.ts";
 
 /** A followed device's newest batches, as they were delivered. */
@@ -7,6 +13,8 @@ export interface BatchSource {
   readonly deviceId: string;
   /** The newest last, their numbers without a gap, the first of all numbered 1. */
   readonly batches: readonly DeviceBatch[];
+  /** Those that hold what could be read once more. */
+  readonly recent: RecentBatches;
   /** Number of the newest batch; 0 before the first. */
   readonly batchNumber: number;
   /** The newest batch's; null before the first. */
@@ -44,7 +52,7 @@ export class EveryFollow {
   #base: string | null = null;
   #cursor: string | null;
   /** Batches that hold what was sent, or skipped at the start, and could be read again; shared with all who were. */
-  #recent: readonly DeviceBatch[];
+  #recent: RecentBatches;
   /** What catching up sent and later batches may hold. */
   #handedOver: ReadonlySet<string> = new Set();
   #offered: readonly DeviceBatch[] = [];
@@ -53,8 +61,8 @@ export class EveryFollow {
     this.#device = device;
     this.#number = device.batchNumber;
     this.#floor = device.floor;
-    this.#recent = device.batches;
-    this.#cursor = newestOf(device.batches);
+    this.#recent = device.recent;
+    this.#cursor = newestTimestamp(device.recent);
   }
 
   /** Whether the batches are all it needs; false once some are gone, until it has caught up. */
@@ -67,10 +75,7 @@ export class EveryFollow {
     return this.#cursor;
   }
 
-  /**
-   * The instant after which lies whatever later batches hold; null until a batch is behind it. Of a subscription that
-   * began with the first batch, also samples that were stored just before: none is lost rather than none too much sent.
-   */
+  /** The instant after which lies whatever later batches hold; null until a batch is behind it. */
   get floor(): string | null {
     return this.#floor === null || this.#base === null || this.#base < this.#floor
       ? this.#floor
@@ -98,7 +103,7 @@ export class EveryFollow {
   sent(): void {
     const last = this.#offered.at(-1);
     if (last === undefined) return;
-    const newest = newestOf(this.#offered);
+    const newest = newestTimestamp(this.#offered);
     if (newest !== null && (this.#cursor === null || newest > this.#cursor)) this.#cursor = newest;
     this.#recent = [...this.#recent, ...this.#offered];
     this.#offered = [];
@@ -118,12 +123,9 @@ export class EveryFollow {
     return floor === null ? null : { number: batchNumber, floor };
   }
 
-  /** What was sent later than the floor. */
+  /** What was sent, or skipped at the start, and is later than the floor. */
   sentTimestamps(): Set<string> {
-    const sent = this.#recent.flatMap(({ samples }) =>
-      samples.map(({ sample }) => sample.timestamp)
-    );
-    return laterThan([...sent, ...this.#handedOver], this.floor);
+    return above(this.floor, [...timestampsIn(this.#recent), ...this.#handedOver]);
   }
 
   /** Goes on live from where catching up ended. */
@@ -145,26 +147,15 @@ export class EveryFollow {
     this.#number = number;
     this.#floor = floor;
     const from = this.floor ?? "";
-    this.#recent = this.#recent.filter(({ samples }) =>
-      (samples.at(-1)?.sample.timestamp ?? "") > from
-    );
-    if (this.#handedOver.size > 0) this.#handedOver = laterThan(this.#handedOver, from);
+    this.#recent = laterThan(this.#recent, from);
+    if (this.#handedOver.size > 0) this.#handedOver = above(from, this.#handedOver);
   }
 }
 
-function laterThan(timestamps: Iterable<string>, instant: string | null): Set<string> {
+function above(instant: string | null, timestamps: Iterable<string>): Set<string> {
   const later = new Set<string>();
   for (const timestamp of timestamps) {
     if (instant === null || timestamp > instant) later.add(timestamp);
   }
   return later;
-}
-
-function newestOf(batches: readonly DeviceBatch[]): string | null {
-  let newest: string | null = null;
-  for (const { samples } of batches) {
-    const timestamp = samples.at(-1)?.sample.timestamp;
-    if (timestamp !== undefined && (newest === null || timestamp > newest)) newest = timestamp;
-  }
-  return newest;
 }

@@ -10,6 +10,7 @@ import type {
   SourceStatus,
 } from "../feed/seam.ts";
 import { AlertSteps } from "./alert_steps.ts";
+import { type RecentBatches, withBatch } from "../feed/recent_batches.ts";
 import type { Connection } from "./connection.ts";
 import { HistoryViews } from "./history_views.ts";
 import { MessageViews } from "./message_views.ts";
@@ -28,6 +29,7 @@ export class FollowedDevice {
   state: Delivered<DeviceState> | null = null;
   #everyFollowers = 0;
   #batches: readonly DeviceBatch[] = [];
+  #recent: RecentBatches = [];
   #number = 0;
   /** The number that the feed gave the newest batch; null before the first. */
   #feedNumber: number | null = null;
@@ -46,6 +48,11 @@ export class FollowedDevice {
   /** The newest ones, the newest last; numbered here, as a feed begins anew where it has lost its place. */
   get batches(): readonly DeviceBatch[] {
     return this.#batches;
+  }
+
+  /** What who begins to follow now has not missed, and could be read once more. */
+  get recent(): RecentBatches {
+    return this.#recent;
   }
 
   /** Number of the newest batch; 0 before the first. */
@@ -74,6 +81,7 @@ export class FollowedDevice {
   /** Nobody is sent every sample any more, not even among all: the feed numbers anew for whoever comes next. */
   forgetBatches(): void {
     this.#batches = [];
+    this.#recent = [];
     this.#number = 0;
     this.#feedNumber = null;
     this.#floor = null;
@@ -89,9 +97,10 @@ export class FollowedDevice {
     this.#feedNumber = number;
     this.#floor = floor;
     this.#firstFloor ??= floor;
+    const numbered = { ...batch, number: this.#number, floor };
+    this.#recent = withBatch(this.#recent, numbered);
     if (this.#everyFollowers === 0) return;
-    const kept = this.#batches.slice(1 - KEPT_BATCHES);
-    this.#batches = [...kept, { ...batch, number: this.#number, floor }];
+    this.#batches = [...this.#batches.slice(1 - KEPT_BATCHES), numbered];
   }
 }
 

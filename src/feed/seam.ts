@@ -71,6 +71,8 @@ export interface DeviceBatch {
   readonly samples: readonly StoredSample[];
   /** Instant with nine digits: no later batch holds a sample that is as old as this or older. */
   readonly floor: string;
+  /** Ascending timestamps later than the floor that are not new to who begins with this batch; of no other batch. */
+  readonly seen?: readonly string[];
 }
 
 /** What one read said of the tenant's open alerts. */

@@ -64,6 +64,11 @@ export class Track {
     return this.#floor;
   }
 
+  /** Timestamps later than the floor that were read or stored before, ascending. */
+  get seen(): readonly string[] {
+    return [...this.#seen].filter((timestamp) => timestamp > this.#floor).toSorted();
+  }
+
   /** The bound that the next read must begin at, or before. */
   get after(): string {
     return this.#sweep?.from ?? this.#floor;

@@ -135,10 +135,10 @@ export class Tracks {
 
   /** Begins a track; its first batch holds no samples. */
   begin(track: Track, readAt: number): DeviceBatch {
-    const { deviceId, number, floor } = track;
+    const { deviceId, number, floor, seen } = track;
     this.#beginnings.delete(deviceId);
     this.#tracks.set(deviceId, track);
-    return { deviceId, number, readAt, samples: [], floor };
+    return { deviceId, number, readAt, samples: [], floor, seen };
   }
 
   /**

@@ -3,9 +3,9 @@
 import type { Clock } from "../clock.ts";
 import { Interest } from "../feed/interest.ts";
 import type { FeedRegistry } from "../feed/feed_registry.ts";
+import { beginningAt, type RecentBatches, withBatch } from "../feed/recent_batches.ts";
 import type {
   AlertState,
-  DeviceBatch,
   DeviceState,
   InterestChange,
   Snapshot,
@@ -36,8 +36,8 @@ interface Follower {
 interface Tenant {
   readonly followers: Map<Member, Follower>;
   readonly devices: Map<string, DeviceState>;
-  /** Of each device whose every sample is followed, the newest batch. */
-  readonly batches: Map<string, DeviceBatch>;
+  /** Of each device whose every sample is followed. */
+  readonly batches: Map<string, RecentBatches>;
   alerts: AlertState | null;
 }
 
@@ -80,7 +80,9 @@ export class SharedFeeds {
       followsAll: interest.followsAll,
       followsAllEvery: interest.followsAllEvery,
       every: new Set(
-        change.devices?.map(({ deviceId }) => deviceId).filter((id) => interest.followsEvery(id)),
+        (change.all === undefined
+          ? change.devices?.map(({ deviceId }) => deviceId) ?? []
+          : [...tenant.batches.keys()]).filter((id) => interest.followsEvery(id)),
       ),
       wasRunning: (feeds.interestOf(tenantId)?.connections ?? 0) > 0,
     };
@@ -127,11 +129,13 @@ export class SharedFeeds {
     const devices = isAllNew
       ? [...tenant.devices.values()]
       : asked.map(youngOf).filter((state) => state !== null);
-    const begun = isAllEveryNew
-      ? [...tenant.batches.values()]
-      : (change.devices ?? []).flatMap(({ deviceId }) =>
-        before.every.has(deviceId) ? [] : tenant.batches.get(deviceId) ?? []
-      );
+    const everyAsked = isAllEveryNew
+      ? [...tenant.batches.keys()]
+      : (change.devices ?? []).map(({ deviceId }) => deviceId);
+    // Who has followed one of them has its batches: the newest, told once more, would look like a gap.
+    const begun = everyAsked.filter((id) => !before.every.has(id))
+      .map((deviceId) => beginningAt(tenant.batches.get(deviceId) ?? []))
+      .filter((batch) => batch !== null);
     const isEnough = tenant.alerts !== null && isYoung(tenant.alerts) &&
       (tenant.alerts.whole !== null || !interest.needsWholeAlerts);
     const alerts = first?.alerts === true && isEnough ? tenant.alerts : null;
@@ -141,8 +145,7 @@ export class SharedFeeds {
         tenantId,
         cause: "first",
         devices,
-        // What was in it went to those who followed then.
-        batches: begun.map((batch) => ({ ...batch, samples: [] })),
+        batches: begun,
         alerts,
         fleet: null,
         statuses: Object.values(statuses ?? {}).filter(isDegraded),
@@ -173,7 +176,9 @@ export class SharedFeeds {
       if (held < state.seq) tenant.devices.set(state.deviceId, state);
     }
     for (const batch of snapshot.batches) {
-      if (counted?.followsEvery(batch.deviceId)) tenant.batches.set(batch.deviceId, batch);
+      if (counted?.followsEvery(batch.deviceId) !== true) continue;
+      const recent = tenant.batches.get(batch.deviceId) ?? [];
+      tenant.batches.set(batch.deviceId, withBatch(recent, batch));
     }
     const { alerts } = snapshot;
     if (alerts !== null && (tenant.alerts?.seq ?? 0) < alerts.seq) tenant.alerts = alerts;

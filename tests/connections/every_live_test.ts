@@ -19,9 +19,12 @@ const silentHistories: Histories = {
 
 async function followedEvery(
   service: ConnectionsFixture,
-  fields: Readonly<Record<string, unknown>> = {},
+  { stored = [-20], fields = {} }: {
+    readonly stored?: readonly number[];
+    readonly fields?: Readonly<Record<string, unknown>>;
+  } = {},
 ): Promise<TestConnection> {
-  service.sources.put("acme", "dev-1", sampleAt(-20));
+  store(service, ...stored);
   const client = service.connect();
   client.subscribe("dev-1", { mode: "every", ...fields });
   await service.clock.advance(PHASE_MS - 1);
@@ -130,6 +133,58 @@ Deno.test("A socket that was full for long catches up from the database as telem
   assert.deepEqual(client.short(), [...expected, "dev-1 20"]);
 });
 
+Deno.test("Who was full for long and catches up is not sent what was stored before it began", async () => {
+  for (const workers of [1, 2]) {
+    using service = connectionsFixture({ slowClientMs: Infinity, workers });
+    const clients = [await followedEvery(service, { stored: [-3, -1] })];
+    for (let second = 0; second < 5; second++) {
+      store(service, second);
+      await service.tick();
+    }
+    for (let late = 0; late < 2; late++) {
+      const client = service.connect();
+      client.subscribe("dev-1", { mode: "every" });
+      clients.push(client);
+    }
+    await service.tick();
+    for (const client of clients) {
+      client.take();
+      client.socket.bufferedBytes = HIGH_WATER_BYTES;
+    }
+    const expected: string[] = [];
+    for (let second = 5; second < 12; second++) {
+      store(service, second);
+      expected.push(`dev-1 ${second}`);
+      await service.tick();
+    }
+    const reads = service.sources.historyReads.length;
+    for (const { socket } of clients) socket.bufferedBytes = 0;
+    await service.tick();
+    await service.tick();
+    assert.ok(service.sources.historyReads.length > reads + 2, "they catch up from the database");
+    for (const client of clients) assert.deepEqual(client.short(), expected);
+  }
+});
+
+Deno.test("Who follows all devices for a moment is sent nothing of one that it followed already", async () => {
+  for (const workers of [1, 2]) {
+    using service = connectionsFixture({ workers });
+    const client = await followedEvery(service, { stored: [-3] });
+    store(service, 0);
+    await service.tick();
+    assert.deepEqual(client.short(), ["dev-1 0"]);
+    client.subscribe("*", { mode: "every" });
+    client.say('{"action":"unsubscribe","type":"device","device_id":"*"}');
+    const reads = service.sources.historyReads.length;
+    await service.tick();
+    assert.deepEqual(client.short(), ["subscribed *", "unsubscribed *"]);
+    assert.equal(service.sources.historyReads.length, reads + 1, "the tick's");
+    store(service, 1);
+    await service.tick();
+    assert.deepEqual(client.short(), ["dev-1 1"]);
+  }
+});
+
 Deno.test("A first sample that a full socket missed for long is caught up with", async () => {
   using service = connectionsFixture({ slowClientMs: Infinity });
   const client = service.connect();
@@ -173,7 +228,7 @@ Deno.test("While it catches up nothing of the device is pushed, and others are n
 
 Deno.test("With metrics only samples that have them are sent, and the others count as sent", async () => {
   using service = connectionsFixture();
-  const client = await followedEvery(service, { metrics: ["volts"] });
+  const client = await followedEvery(service, { fields: { metrics: ["volts"] } });
   service.sources.put("acme", "dev-1", sampleAt(0, { temp_c: 1 }));
   service.sources.put("acme", "dev-1", sampleAt(1, { temp_c: 1, volts: 5 }));
   await service.tick();

@@ -48,7 +48,7 @@ Deno.test("A device that is followed for every sample begins within a few millis
   using world = everyFixture();
   const { feed, telemetry } = world;
   const newest = telemetry.store("dev-1");
-  telemetry.store("dev-1", { ageMs: 2_000 });
+  const late = telemetry.store("dev-1", { ageMs: 2_000 });
   feed.followEvery(["dev-1"]);
   await feed.clock.advance(5);
   const [batch, ...more] = world.batches();
@@ -59,6 +59,7 @@ Deno.test("A device that is followed for every sample begins within a few millis
     readAt: feed.clock.now(),
     samples: [],
     floor: instantOfMs(Date.parse(`${newest.slice(0, 23)}Z`) - LATE_MS),
+    seen: [late, newest],
   });
   await feed.clock.advance(3 * POLL_MS);
   assert.deepEqual(world.batches(), [], "what was stored before is told to nobody");
