@@ -1,9 +1,10 @@
 // Counts what one tenant's connections follow; a feed reads what is counted here and nothing else.
-import type { Following, InterestChange } from "./seam.ts";
+import type { DeviceInterest, Following, InterestChange } from "./seam.ts";
 
 type Counts = Required<Following>;
 
 const NOBODY: Counts = { latest: 0, every: 0 };
+const NO_DEVICES: readonly DeviceInterest[] = [];
 
 export class Interest {
   #connections = 0;
@@ -101,15 +102,18 @@ export class Interest {
     const alerts = this.#alerts + (change.alerts ?? 0);
     const alertChanges = this.#alertChanges + (change.alertChanges ?? 0);
     const fleet = this.#fleet + (change.fleet ?? 0);
-    const all = sum(this.#all, change.all ?? NOBODY);
+    const all = change.all === undefined ? this.#all : sum(this.#all, change.all);
+    let least = Math.min(connections, alerts, alertChanges, fleet, all.latest, all.every);
     const devices = new Map<string, Counts>();
-    for (const { deviceId, ...following } of change.devices ?? []) {
-      const before = devices.get(deviceId) ?? this.#devices.get(deviceId) ?? NOBODY;
-      devices.set(deviceId, sum(before, following));
+    for (const device of change.devices ?? NO_DEVICES) {
+      const { deviceId } = device;
+      devices.set(
+        deviceId,
+        sum(devices.get(deviceId) ?? this.#devices.get(deviceId) ?? NOBODY, device),
+      );
     }
-    const counts = [connections, alerts, alertChanges, fleet];
-    for (const { latest, every } of [all, ...devices.values()]) counts.push(latest, every);
-    if (counts.some((count) => count < 0)) {
+    for (const { latest, every } of devices.values()) least = Math.min(least, latest, every);
+    if (least < 0) {
       throw new RangeError(`Interest of tenant "${change.tenantId}" would fall below zero`);
     }
     this.#connections = connections;

@@ -39,7 +39,9 @@ export async function bearerScope(
   const address = addressKey(proxies.clientOf(context.env.address, raw.headers));
   const addressWaitMs = await handshakes.take(address);
   if (addressWaitMs > 0) return tooMany("handshakes_per_second", addressWaitMs);
-  const credential = findCredential(raw, { accept: new Set(["header"]) });
+  const credential = findCredential({ search: "", headers: raw.headers }, {
+    accept: new Set(["header"]),
+  });
   if (credential.kind === "ambiguous") return problem(context, "ambiguous_credential");
   if (credential.kind !== "token") return problem(context, "token_missing");
   let scope: Scope;

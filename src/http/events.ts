@@ -43,7 +43,8 @@ export function eventRoutes(options: EventsOptions): Hono<{ Bindings: Bindings }
   app.get("/events", async (context) => {
     const { raw } = context.req;
     const url = new URL(raw.url);
-    const handshake = { url, headers: raw.headers, address: context.env.address };
+    const { search } = url;
+    const handshake = { search, headers: raw.headers, address: context.env.address };
     const entrance = await door.judge(handshake, places);
     if (entrance.kind !== "let_in") {
       if (entrance.kind === "turned_away") entrance.seat.leave();

@@ -96,7 +96,9 @@ export function routes(options: RoutesOptions): FetchHandler {
         detail: limitSentence("handshakes_per_second", ledger.values),
       });
     }
-    const credential = findCredential(raw, { accept: new Set(["header"]) });
+    const credential = findCredential({ search: "", headers: raw.headers }, {
+      accept: new Set(["header"]),
+    });
     if (credential.kind === "ambiguous") return problem(context, "ambiguous_credential");
     if (credential.kind !== "token") return problem(context, "token_missing");
     try {

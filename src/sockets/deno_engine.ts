@@ -9,6 +9,7 @@ const OPEN_TIMEOUT_MS = 2_000;
 
 /** Serves HTTP and upgrades on one port until `shutdown`. Throws what listening throws. */
 export function serveDeno(options: EngineOptions): Engine {
+  const shared = { ...options, waiting: new OpenWait() };
   let isStopping = false;
   let server = listen(options.port);
   const { hostname, port } = server.addr;
@@ -25,7 +26,7 @@ export function serveDeno(options: EngineOptions): Engine {
           return new Response("Internal error", { status: 500 });
         },
       },
-      (request, info) => answer(options, { request, address: info.remoteAddr.hostname }),
+      (request, info) => answer(shared, { request, address: info.remoteAddr.hostname }),
     );
     // Out of descriptors the accept loop ends and takes the process along unless somebody serves again.
     listening.finished.catch((error: unknown) => {
@@ -50,7 +51,7 @@ export function serveDeno(options: EngineOptions): Engine {
 }
 
 async function answer(
-  options: EngineOptions,
+  { waiting, ...options }: EngineOptions & { readonly waiting: OpenWait },
   { request, address }: { request: Request; address: string },
 ): Promise<Response> {
   // The runtime makes the URL of whatever the Host header says.
@@ -63,7 +64,8 @@ async function answer(
   }
   const fault = upgradeFault(request);
   if (fault !== null) return fault;
-  const admission = await options.admit({ url, headers: new Headers(request.headers), address });
+  const headers = new Headers(request.headers);
+  const admission = await options.admit({ search: url.search, headers, address });
   if (admission.kind === "respond") return admission.response;
   let upgrade: Deno.WebSocketUpgrade;
   try {
@@ -76,7 +78,7 @@ async function answer(
   if (admission.protocol !== null) {
     upgrade.response.headers.set("sec-websocket-protocol", admission.protocol);
   }
-  new DenoSocket(upgrade.socket, { admission, failed: options.failed });
+  new DenoSocket(upgrade.socket, { admission, waiting, failed: options.failed });
   return upgrade.response;
 }
 
@@ -87,13 +89,14 @@ class DenoSocket implements Socket, EventListenerObject {
   /** Null once it is open. */
   #admission: Extract<Admission, { kind: "upgrade" }> | null;
   #events: SocketEvents | null = null;
-  #openTimer: ReturnType<typeof setTimeout> | null;
+  readonly #waiting: OpenWait;
   #isClosed = false;
 
   constructor(
     socket: WebSocket,
-    { admission, failed }: {
+    { admission, waiting, failed }: {
       readonly admission: Extract<Admission, { kind: "upgrade" }>;
+      readonly waiting: OpenWait;
       readonly failed: EngineOptions["failed"];
     },
   ) {
@@ -103,7 +106,8 @@ class DenoSocket implements Socket, EventListenerObject {
     socket.binaryType = "arraybuffer";
     socket.addEventListener("open", this, { once: true });
     for (const type of ["message", "close", "error"]) socket.addEventListener(type, this);
-    this.#openTimer = setTimeout(() => this.#guard(() => this.#closed(0)), OPEN_TIMEOUT_MS);
+    this.#waiting = waiting;
+    waiting.add(this);
   }
 
   get bufferedBytes(): number {
@@ -124,6 +128,11 @@ class DenoSocket implements Socket, EventListenerObject {
   terminate(): void {
     // The runtime has nothing stronger; the idle time-out must do the rest.
     if (this.#isOpen) this.#socket.close(1001, "");
+  }
+
+  /** Takes note that it did not open in time. */
+  neverOpened(): void {
+    this.#guard(() => this.#closed(0));
   }
 
   handleEvent(event: Event): void {
@@ -151,7 +160,7 @@ class DenoSocket implements Socket, EventListenerObject {
 
   /** Closing before it is open would be lost: the client would hang, open for ever. */
   #opened(): void {
-    this.#endWait();
+    this.#waiting.delete(this);
     if (this.#isClosed) {
       this.#socket.close(1001, "Opened too late");
       return;
@@ -169,14 +178,9 @@ class DenoSocket implements Socket, EventListenerObject {
   #closed(code: number): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#endWait();
+    this.#waiting.delete(this);
     if (this.#events === null) this.#admission?.abandoned();
     else this.#events.closed(code);
-  }
-
-  #endWait(): void {
-    if (this.#openTimer !== null) clearTimeout(this.#openTimer);
-    this.#openTimer = null;
   }
 
   /** An exception that leaves a handler ends the process. */
@@ -186,6 +190,36 @@ class DenoSocket implements Socket, EventListenerObject {
     } catch (error) {
       this.#failed("socket_handler_failed", error);
       this.close(1011, "Internal error");
+    }
+  }
+}
+
+/** Sockets that have not opened yet, those that wait longest first; one timer for all, as one each costs a handshake more. */
+class OpenWait {
+  readonly #since = new Map<DenoSocket, number>();
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  add(socket: DenoSocket): void {
+    this.#since.set(socket, performance.now());
+    this.#timer ??= setTimeout(() => this.#look(), OPEN_TIMEOUT_MS);
+  }
+
+  delete(socket: DenoSocket): void {
+    if (!this.#since.delete(socket) || this.#since.size > 0 || this.#timer === null) return;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #look(): void {
+    this.#timer = null;
+    for (const [socket, since] of this.#since) {
+      const leftMs = since + OPEN_TIMEOUT_MS - performance.now();
+      if (leftMs > 0) {
+        this.#timer = setTimeout(() => this.#look(), leftMs);
+        return;
+      }
+      this.#since.delete(socket);
+      socket.neverOpened();
     }
   }
 }

@@ -30,7 +30,8 @@ export type Opened = (socket: Socket) => SocketEvents;
 
 /** What an engine knows of a client that asks to upgrade; all of it was read before the upgrade. */
 export interface Handshake {
-  readonly url: URL;
+  /** The target's query with its question mark; empty where it has none. */
+  readonly search: string;
   readonly headers: Pick<Headers, "get">;
   /** The peer's address as the engine sees it. */
   readonly address: string;

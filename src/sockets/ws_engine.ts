@@ -223,18 +223,27 @@ async function judge(options: EngineOptions, request: IncomingMessage): Promise<
 
 function isForSockets(request: IncomingMessage, path: string): boolean {
   return request.headers.upgrade?.toLowerCase() === "websocket" &&
-    (request.url === path || urlOf(request)?.pathname === path);
+    targetOf(request)?.pathname === path;
 }
 
+/** What a URL would leave as it is. */
+const PLAIN_TARGET = /^\/[\w/-]*(?:\?[^#]*)?$/;
+
 /** The target's path and query; null where it is no path. */
-function urlOf({ url = "/" }: IncomingMessage): URL | null {
-  return url.startsWith("/") ? URL.parse(`http://localhost${url}`) : null;
+function targetOf({ url = "/" }: IncomingMessage): Pick<URL, "pathname" | "search"> | null {
+  if (!PLAIN_TARGET.test(url)) {
+    return url.startsWith("/") ? URL.parse(`http://localhost${url}`) : null;
+  }
+  const mark = url.indexOf("?");
+  return mark === -1
+    ? { pathname: url, search: "" }
+    : { pathname: url.slice(0, mark), search: url.slice(mark) };
 }
 
 function handshakeOf(request: IncomingMessage): Handshake {
   const headers = new RawHeaders(request.rawHeaders);
-  const url = urlOf(request) ?? new URL("http://localhost");
-  return { url, headers, address: request.socket.remoteAddress ?? "" };
+  const search = targetOf(request)?.search ?? "";
+  return { search, headers, address: request.socket.remoteAddress ?? "" };
 }
 
 async function refuse(stream: Duplex, response: Response): Promise<void> {

@@ -13,7 +13,7 @@ function find(
   headers: Record<string, string> = {},
   accept: readonly CredentialPlace[] = EVERYWHERE,
 ) {
-  const request = { url: `http://127.0.0.1/api/v2/ws${search}`, headers: new Headers(headers) };
+  const request = { search, headers: new Headers(headers) };
   return findCredential(request, { accept: new Set(accept) });
 }
 

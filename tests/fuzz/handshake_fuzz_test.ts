@@ -68,13 +68,13 @@ const headers = fc.dictionary(
 const query = fc.array(
   fc.tuple(fc.constantFrom("token", "ticket", "Token", "token[]", ""), fc.string()),
   { maxLength: 4 },
-).map((pairs) => `http://localhost/api/v2/ws?${new URLSearchParams(pairs)}`);
+).map((pairs) => `?${new URLSearchParams(pairs)}`);
 
 Deno.test("Any headers and any query hold one credential, none, or too many, and never throw", async () => {
   const request = fc.tuple(query, headers, fc.subarray([...PLACES]));
   await holds(
-    fc.property(request, ([url, sent, places]) => {
-      const credential = findCredential({ url, headers: sent }, { accept: new Set(places) });
+    fc.property(request, ([search, sent, places]) => {
+      const credential = findCredential({ search, headers: sent }, { accept: new Set(places) });
       if (credential.kind === "token") {
         assert.notEqual(credential.token, "");
         assert(places.includes(credential.place));

@@ -87,7 +87,7 @@ export function openDoor(options: DoorFixtureOptions = {}): TestDoor {
     entered,
     knock: (query = "?token=t", { address = "192.0.2.1", headers = {} } = {}) =>
       door.admit({
-        url: new URL(`http://host/api/v2/ws${query}`),
+        search: query,
         headers: new Headers(headers),
         address,
       }),
