@@ -60,7 +60,7 @@ export function selectSubprotocol(headers: Pick<Headers, "get">): typeof SUBPROT
   return offeredSubprotocols(headers).includes(SUBPROTOCOL) ? SUBPROTOCOL : null;
 }
 
-/** Every value of each name. It is asked for at each handshake, and making a URLSearchParams costs ten times as much. */
+/** Every value of each name. It is asked for at each handshake, which a URLSearchParams makes a tenth slower. */
 function queryOf(search: string) {
   return parse(search.slice(1), "&", "=", { maxKeys: 0 });
 }

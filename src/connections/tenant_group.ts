@@ -1,5 +1,6 @@
 // One tenant's connections on this process and the newest states its feed delivered; every connection of the tenant
 // looks at the same states, and each is forgotten with its last follower.
+import { type RecentBatches, withBatch } from "../feed/recent_batches.ts";
 import type {
   AlertState,
   DeviceBatch,
@@ -10,7 +11,6 @@ import type {
   SourceStatus,
 } from "../feed/seam.ts";
 import { AlertSteps } from "./alert_steps.ts";
-import { type RecentBatches, withBatch } from "../feed/recent_batches.ts";
 import type { Connection } from "./connection.ts";
 import { HistoryViews } from "./history_views.ts";
 import { MessageViews } from "./message_views.ts";

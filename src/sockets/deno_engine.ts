@@ -9,7 +9,7 @@ const OPEN_TIMEOUT_MS = 2_000;
 
 /** Serves HTTP and upgrades on one port until `shutdown`. Throws what listening throws. */
 export function serveDeno(options: EngineOptions): Engine {
-  const shared = { ...options, waiting: new OpenWait() };
+  const waiting = new OpenWait();
   let isStopping = false;
   let server = listen(options.port);
   const { hostname, port } = server.addr;
@@ -26,7 +26,7 @@ export function serveDeno(options: EngineOptions): Engine {
           return new Response("Internal error", { status: 500 });
         },
       },
-      (request, info) => answer(shared, { request, address: info.remoteAddr.hostname }),
+      (request, info) => answer(options, { request, address: info.remoteAddr.hostname, waiting }),
     );
     // Out of descriptors the accept loop ends and takes the process along unless somebody serves again.
     listening.finished.catch((error: unknown) => {
@@ -51,8 +51,8 @@ export function serveDeno(options: EngineOptions): Engine {
 }
 
 async function answer(
-  { waiting, ...options }: EngineOptions & { readonly waiting: OpenWait },
-  { request, address }: { request: Request; address: string },
+  options: EngineOptions,
+  { request, address, waiting }: { request: Request; address: string; waiting: OpenWait },
 ): Promise<Response> {
   // The runtime makes the URL of whatever the Host header says.
   const url = URL.parse(request.url);

@@ -13,6 +13,7 @@ import { ListenerWatch } from "./listener_watch.ts";
 import type { Admission, Engine, EngineOptions, Handshake } from "./socket.ts";
 import { QuietRequest } from "./quiet_request.ts";
 import { RawHeaders } from "./raw_headers.ts";
+import { targetOf } from "./request_target.ts";
 import { upgradeFault } from "./upgrade_fault.ts";
 import { openWsSocket } from "./ws_socket.ts";
 
@@ -223,26 +224,12 @@ async function judge(options: EngineOptions, request: IncomingMessage): Promise<
 
 function isForSockets(request: IncomingMessage, path: string): boolean {
   return request.headers.upgrade?.toLowerCase() === "websocket" &&
-    targetOf(request)?.pathname === path;
-}
-
-/** What a URL would leave as it is. */
-const PLAIN_TARGET = /^\/[\w/-]*(?:\?[^#]*)?$/;
-
-/** The target's path and query; null where it is no path. */
-function targetOf({ url = "/" }: IncomingMessage): Pick<URL, "pathname" | "search"> | null {
-  if (!PLAIN_TARGET.test(url)) {
-    return url.startsWith("/") ? URL.parse(`http://localhost${url}`) : null;
-  }
-  const mark = url.indexOf("?");
-  return mark === -1
-    ? { pathname: url, search: "" }
-    : { pathname: url.slice(0, mark), search: url.slice(mark) };
+    targetOf(request.url)?.pathname === path;
 }
 
 function handshakeOf(request: IncomingMessage): Handshake {
   const headers = new RawHeaders(request.rawHeaders);
-  const search = targetOf(request)?.search ?? "";
+  const search = targetOf(request.url)?.search ?? "";
   return { search, headers, address: request.socket.remoteAddress ?? "" };
 }
 
