@@ -52,7 +52,7 @@ export class DeviceFetching {
     this.#fetch(connection, { subscriptions, start, kind: "lag" });
   }
 
-  /** Runs what goes on beside the push loop: a fault of ours ends the connection, as one inside the loop does. */
+  /** Runs what goes on beside the pushes: a fault of ours ends the connection, as one in a push does. */
   async guard(connection: Connection, work: () => Promise<void>): Promise<void> {
     try {
       await work();
