@@ -15,6 +15,7 @@ import { QuietRequest } from "./quiet_request.ts";
 import { RawHeaders } from "./raw_headers.ts";
 import { targetOf } from "./request_target.ts";
 import { upgradeFault } from "./upgrade_fault.ts";
+import { JoinedWires } from "./joined_wires.ts";
 import { openWsSocket } from "./ws_socket.ts";
 
 /** After a close frame, or a refusal by HTTP, a peer has this long to take it before its connection is ended. */
@@ -37,7 +38,7 @@ export async function serveWs(options: EngineOptions): Promise<Engine> {
   await listen(server, options);
   const heartbeat = new Heartbeat({ intervalMs: options.limits.pingIntervalMs });
   const { crossed, failed } = options;
-  const shared = { heartbeat, crossed, failed };
+  const shared = { heartbeat, crossed, failed, joined: new JoinedWires() };
   /** Streams that the HTTP server handed over, each with its WebSocket once it has one. */
   const upgraded = new Map<Duplex, AttendedWebSocket | null>();
   // Made once: whatever is made for each stream is kept for as long as the stream, with all that it could reach.

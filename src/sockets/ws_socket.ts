@@ -3,8 +3,9 @@
 import type { Duplex } from "node:stream";
 import type { Attendant, AttendedWebSocket } from "./attended_web_socket.ts";
 import type { Heart, Heartbeat } from "./heartbeat.ts";
+import type { JoinedWires } from "./joined_wires.ts";
 import type { Admission, EngineOptions, Socket, SocketEvents } from "./socket.ts";
-import { wireOf, wiresOf } from "./wire.ts";
+import { wireOf } from "./wire.ts";
 import type { Frame } from "../protocol/frame.ts";
 
 export interface WsSocketOptions {
@@ -15,6 +16,7 @@ export interface WsSocketOptions {
 
 export interface WsSocketDeps extends Pick<EngineOptions, "crossed" | "failed"> {
   readonly heartbeat: Heartbeat;
+  readonly joined: JoinedWires;
 }
 
 type Attended = Pick<
@@ -80,7 +82,7 @@ class WsSocket implements Socket, Attendant, Heart {
     const [frame] = frames;
     if (frame === undefined) return;
     // Copying some kilobytes costs less than handing each frame to the stream, and to the kernel, by itself.
-    this.#stream.write(frames.length === 1 ? wireOf(frame) : wiresOf(frames));
+    this.#stream.write(frames.length === 1 ? wireOf(frame) : this.#shared.joined.of(frames));
   }
 
   close(code: number, reason: string): void {

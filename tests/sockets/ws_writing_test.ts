@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import { Heartbeat } from "../../src/sockets/heartbeat.ts";
+import { JoinedWires } from "../../src/sockets/joined_wires.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
 import { wireOf } from "../../src/sockets/wire.ts";
 import { serveWs } from "../../src/sockets/ws_engine.ts";
@@ -86,6 +87,7 @@ Deno.test("A push of many frames is handed to the kernel in one write", async ()
   openWsSocket({ webSocket: { ...webSocket, ping() {}, pong() {} }, stream }, {
     shared: {
       heartbeat,
+      joined: new JoinedWires(),
       crossed() {},
       failed: (_, error) => assert.fail(String(error)),
     },

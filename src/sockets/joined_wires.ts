@@ -1,0 +1,35 @@
+// The bytes of pushes of several messages: sockets that are sent the same ones share one copy of them. It must not keep
+// much of what nobody else is sent.
+import type { Frame } from "../protocol/frame.ts";
+import { wiresOf } from "./wire.ts";
+
+interface Joined {
+  readonly frames: readonly Frame[];
+  readonly wire: Uint8Array;
+}
+
+/** When one more comes they are forgotten: most of them are of an earlier tick. */
+const MAX_KEPT = 256;
+/** Whoever is sent more has a copy of its own. */
+const MAX_KEPT_BYTES = 32 * 1_024;
+
+export class JoinedWires {
+  /** By the first of their messages: who follows the same devices is sent them in the same order. */
+  readonly #kept = new Map<Frame, Joined>();
+
+  /** The frames of all the messages, one after the other; nobody may write into it. */
+  of(frames: readonly Frame[]): Uint8Array {
+    const [first] = frames;
+    const known = first === undefined ? undefined : this.#kept.get(first);
+    if (known !== undefined && areSame(known.frames, frames)) return known.wire;
+    const wire = wiresOf(frames);
+    if (first === undefined || wire.length > MAX_KEPT_BYTES) return wire;
+    if (this.#kept.size >= MAX_KEPT) this.#kept.clear();
+    this.#kept.set(first, { frames: [...frames], wire });
+    return wire;
+  }
+}
+
+function areSame(some: readonly Frame[], others: readonly Frame[]): boolean {
+  return some.length === others.length && some.every((frame, nth) => frame === others[nth]);
+}

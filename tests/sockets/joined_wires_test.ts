@@ -1,0 +1,57 @@
+// What sockets are sent alike is one copy, and what is sent is always what was asked for.
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { JoinedWires } from "../../src/sockets/joined_wires.ts";
+import { wireOf } from "../../src/sockets/wire.ts";
+import type { Frame } from "../../src/protocol/frame.ts";
+import { note } from "./engine_harness.ts";
+
+function joinedBytes(frames: readonly Frame[]): number[] {
+  return frames.flatMap((frame) => [...wireOf(frame)]);
+}
+
+Deno.test("Pushes of the same messages are one copy, those of others are not", () => {
+  const joined = new JoinedWires();
+  const [a, b, c] = [note(1), note(2), note(3)];
+  const wire = joined.of([a, b]);
+  assert.equal(joined.of([a, b]), wire);
+  for (const others of [[a, c], [a, b, c], [b, a], [a]]) {
+    assert.notEqual(joined.of(others), wire);
+    assert.deepEqual([...joined.of(others)], joinedBytes(others));
+  }
+  assert.deepEqual([...joined.of([a, { ...b }])], joinedBytes([a, b]));
+});
+
+Deno.test("A caller that goes on with its list changes nothing of what was joined from it", () => {
+  const joined = new JoinedWires();
+  const [a, b, c] = [note(1), note(2), note(3)];
+  const frames = [a, b];
+  joined.of(frames);
+  frames[1] = c;
+  assert.deepEqual([...joined.of([a, b])], joinedBytes([a, b]));
+  assert.deepEqual([...joined.of([a, c])], joinedBytes([a, c]));
+});
+
+Deno.test("A push of more than is kept is joined anew for each", () => {
+  const joined = new JoinedWires();
+  const large = [note(1, "x".repeat(40_000)), note(2)];
+  assert.notEqual(joined.of(large), joined.of(large));
+  assert.deepEqual([...joined.of(large)], joinedBytes(large));
+});
+
+Deno.test("Of pushes that all differ only some are kept", () => {
+  const joined = new JoinedWires();
+  const oldest = [note(0), note(1)];
+  const wire = joined.of(oldest);
+  for (let nth = 0; nth < 1_000; nth++) joined.of([note(nth), note(nth + 1)]);
+  assert.notEqual(joined.of(oldest), wire);
+});
+
+Deno.test("Whatever lists come in whatever order, each gets the bytes of its messages", () => {
+  const notes = Array.from({ length: 5 }, (_, nth) => note(nth));
+  const lists = fc.array(fc.array(fc.constantFrom(...notes), { maxLength: 5 }), { maxLength: 40 });
+  fc.assert(fc.property(lists, (pushes) => {
+    const joined = new JoinedWires();
+    for (const frames of pushes) assert.deepEqual([...joined.of(frames)], joinedBytes(frames));
+  }));
+});
