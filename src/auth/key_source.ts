@@ -1,9 +1,10 @@
 // Where verification keys come from; the kind of key alone decides which algorithms may be used.
-import type { JWTVerifyGetKey } from "jose";
+import type { JWTClaimVerificationOptions } from "jose";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { discoveredLocation, fixedLocation } from "./key_location.ts";
 import { RemoteKeys } from "./remote_keys.ts";
+import type { Claims } from "./scope.ts";
 import { SecretKey } from "./secret_key.ts";
 
 export type KeyOptions =
@@ -32,13 +33,32 @@ export interface KeysState {
   readonly failure: Error | null;
 }
 
+/** What the registered claims must say. */
+export type ClaimRules = Pick<
+  JWTClaimVerificationOptions,
+  "audience" | "clockTolerance" | "currentDate" | "issuer"
+>;
+
+/** What a token says whose signature was verified. */
+export interface Authentic {
+  readonly claims: Claims;
+  /** Null where several keys were tried: which of them it was is not told, so that the token is not remembered. */
+  readonly key: VerificationKey | null;
+}
+
+/** Stands for a key that a token was verified with: its object is compared, and nothing else. */
+export type VerificationKey = object;
+
 export interface KeySource {
-  readonly algorithms: readonly string[];
   readonly state: KeysState;
-  /** Finds the key for a header; throws AuthError `keys_unavailable` while no key was ever reached. */
-  readonly find: JWTVerifyGetKey<CryptoKey>;
-  /** Whether `find` could give the key now; keys that are too old are fetched again first, as `find` does it. */
-  holds(key: CryptoKey): Promise<boolean>;
+  /**
+   * Verifies a token in compact form: its signature by a key and an algorithm of this source, its registered claims by the
+   * rules. Throws what jose throws, or AuthError `keys_unavailable` while no key was ever reached; at once where it need
+   * not wait.
+   */
+  authenticate(token: string, rules: ClaimRules): Authentic | Promise<Authentic>;
+  /** Whether `authenticate` could use the key now; keys that are too old are fetched again first, as it does it. */
+  holds(key: VerificationKey): Promise<boolean>;
   /** Tries to have keys, as often as the cooldown lets it, and says whether there are any; never rejects. */
   reach(): Promise<boolean>;
 }

@@ -1,6 +1,7 @@
 // What tokens said whose signature was verified, found by their SHA-256. It must never hold a token, hold one that was
 // refused, or judge whether one is still good.
 import { hash } from "node:crypto";
+import type { VerificationKey } from "./key_source.ts";
 import type { Scope } from "./scope.ts";
 
 /** As many as MAX_CONNECTIONS has by default: all clients may come back at once. Each takes some 600 bytes. */
@@ -12,7 +13,7 @@ export interface VerifiedToken {
   /** Milliseconds since the epoch; -Infinity where the token names none. */
   readonly notBefore: number;
   readonly issuedAt: number;
-  readonly key: CryptoKey;
+  readonly key: VerificationKey;
 }
 
 /** A name that can't be turned back into the token, and that no other token has. */

@@ -1,16 +1,17 @@
 // An issuer's key set, kept over the issuer's failures; tokens must never be able to make it fetch more than one refresh a cooldown.
-import { createLocalJWKSet, errors } from "jose";
+import { createLocalJWKSet, errors, jwtVerify, type JWTVerifyGetKey } from "jose";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { AuthError } from "./auth_error.ts";
 import { fetchJson } from "./fetch_json.ts";
 import type { KeyLocation } from "./key_location.ts";
-import type { KeySource, KeysState } from "./key_source.ts";
+import type { Authentic, ClaimRules, KeySource, KeysState, VerificationKey } from "./key_source.ts";
+import type { Claims } from "./scope.ts";
 
-const ALGORITHMS: readonly string[] = Object.freeze([
+const ALGORITHMS = [
   ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
   ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
-]);
+];
 
 /** Milliseconds before the second try to reach an issuer that was never reached; doubled up to the cooldown. */
 const FIRST_RETRY_MS = 1_000;
@@ -30,7 +31,7 @@ interface KeySet {
   readonly text: string;
   readonly find: ReturnType<typeof createLocalJWKSet>;
   /** The keys that were found in it. */
-  readonly found: WeakSet<CryptoKey>;
+  readonly found: WeakSet<VerificationKey>;
 }
 
 /**
@@ -38,7 +39,6 @@ interface KeySet {
  * issuer is down, and whose cooldown counts successes only, so that it asks a failing issuer per token.
  */
 export class RemoteKeys implements KeySource {
-  readonly algorithms = ALGORITHMS;
   readonly #location: KeyLocation;
   readonly #options: RemoteKeysOptions;
   #keys: KeySet | null = null;
@@ -57,7 +57,27 @@ export class RemoteKeys implements KeySource {
     return { reached: this.#keys !== null, failure: this.#failure };
   }
 
-  readonly find: KeySource["find"] = async (header, jws) => {
+  async authenticate(token: string, rules: ClaimRules): Promise<Authentic> {
+    const options = { ...rules, algorithms: ALGORITHMS };
+    try {
+      const { payload, key } = await jwtVerify(token, this.#find, options);
+      return { claims: payload, key };
+    } catch (error) {
+      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+      return { claims: await verifyWithAny(token, { candidates: error, options }), key: null };
+    }
+  }
+
+  async holds(key: VerificationKey): Promise<boolean> {
+    return (await this.#current()).found.has(key);
+  }
+
+  async reach(): Promise<boolean> {
+    if (!this.#isFresh()) await this.#refresh();
+    return this.#keys !== null;
+  }
+
+  readonly #find: JWTVerifyGetKey<CryptoKey> = async (header, jws) => {
     const keys = await this.#current();
     try {
       return await findIn(keys, { header, jws });
@@ -68,15 +88,6 @@ export class RemoteKeys implements KeySource {
       return await findIn(this.#keys!, { header, jws });
     }
   };
-
-  async holds(key: CryptoKey): Promise<boolean> {
-    return (await this.#current()).found.has(key);
-  }
-
-  async reach(): Promise<boolean> {
-    if (!this.#isFresh()) await this.#refresh();
-    return this.#keys !== null;
-  }
 
   /** The keys to verify with now, fetched again first where they are too old. */
   async #current(): Promise<KeySet> {
@@ -164,11 +175,29 @@ export class RemoteKeys implements KeySource {
 async function findIn(
   keys: KeySet,
   { header, jws }: {
-    readonly header: Parameters<KeySource["find"]>[0];
-    readonly jws: Parameters<KeySource["find"]>[1];
+    readonly header: Parameters<KeySet["find"]>[0];
+    readonly jws: Parameters<KeySet["find"]>[1];
   },
 ): Promise<CryptoKey> {
   const key = await keys.find(header, jws);
   keys.found.add(key);
   return key;
+}
+
+/** A token without `kid` may fit several keys of a set, as it does while an issuer rotates. */
+async function verifyWithAny(
+  token: string,
+  { candidates, options }: {
+    readonly candidates: AsyncIterable<CryptoKey>;
+    readonly options: ClaimRules & { readonly algorithms: string[] };
+  },
+): Promise<Claims> {
+  for await (const key of candidates) {
+    try {
+      return (await jwtVerify(token, key, options)).payload;
+    } catch (error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+    }
+  }
+  throw new errors.JWSSignatureVerificationFailed();
 }

@@ -1,12 +1,19 @@
 // Turns a token into a scope or an AuthError; it must never take key, algorithm or address from the token itself.
-import { base64url, errors, jwtVerify, type JWTVerifyOptions } from "jose";
+import { base64url, errors } from "jose";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { AuthError } from "./auth_error.ts";
 import { hasDuplicateMember } from "./has_duplicate_member.ts";
-import { createKeySource, type KeyOptions, type KeySource, type KeysState } from "./key_source.ts";
+import {
+  type Authentic,
+  type ClaimRules,
+  createKeySource,
+  type KeyOptions,
+  type KeySource,
+  type KeysState,
+} from "./key_source.ts";
 import { digestOf, RememberedTokens, type VerifiedToken } from "./remembered_tokens.ts";
-import { type Claims, type Scope, scopeOf, type ScopeRules } from "./scope.ts";
+import { type Scope, scopeOf, type ScopeRules } from "./scope.ts";
 
 /** Bytes of the longest token that is looked at: the usual bound of a whole request's headers, and of proxies before us. */
 export const MAX_TOKEN_BYTES = 8 * 1024;
@@ -47,10 +54,12 @@ export function createVerifier(options: VerifierOptions): Verifier {
 class TokenVerifier implements Verifier {
   readonly #options: VerifierOptions;
   readonly #keys: KeySource;
-  readonly #rules: JWTVerifyOptions;
+  readonly #rules: ClaimRules;
   readonly #remembered = new RememberedTokens();
   /** Verifications under way, by the digest of their token. */
   readonly #underWay = new Map<string, Promise<Judged>>();
+  /** The encoded header that was last found to name nothing twice: tokens of one key share it. */
+  #uniqueHeader = "";
 
   constructor(options: VerifierOptions) {
     const { keys, audience } = options;
@@ -58,7 +67,6 @@ class TokenVerifier implements Verifier {
     this.#keys = createKeySource(keys, options);
     const issuer = options.issuer ?? (keys.kind === "issuer" ? keys.issuer : undefined);
     this.#rules = {
-      algorithms: [...this.#keys.algorithms],
       clockTolerance: options.clockToleranceSeconds,
       ...(issuer === undefined ? {} : { issuer }),
       ...(audience === undefined
@@ -98,14 +106,20 @@ class TokenVerifier implements Verifier {
     }
     const underWay = this.#underWay.get(digest);
     if (underWay !== undefined) return await underWay;
-    const verifying = this.#verify(token, digest).finally(() => this.#underWay.delete(digest));
-    this.#underWay.set(digest, verifying);
-    return await verifying;
+    const authentic = this.#authenticate(token);
+    const of = { token, digest };
+    if (!(authentic instanceof Promise)) return this.#judge(authentic, of);
+    const judging = authentic.then((it) => this.#judge(it, of))
+      .finally(() => this.#underWay.delete(digest));
+    this.#underWay.set(digest, judging);
+    return await judging;
   }
 
-  async #verify(token: string, digest: string): Promise<Judged> {
-    const { claims, key } = await this.#authenticate(token);
-    assertUniqueNames(token);
+  #judge(
+    { claims, key }: Authentic,
+    { token, digest }: { readonly token: string; readonly digest: string },
+  ): Judged {
+    this.#assertUniqueNames(token);
     const judged = {
       scope: scopeOf(claims, this.#options),
       notBefore: instantOf(claims.nbf),
@@ -115,16 +129,24 @@ class TokenVerifier implements Verifier {
     return judged;
   }
 
-  async #authenticate(token: string): Promise<Authentic> {
+  #authenticate(token: string): Authentic | Promise<Authentic> {
     const rules = { ...this.#rules, currentDate: new Date(this.#options.clock.now()) };
     try {
-      const { payload, key } = await jwtVerify(token, this.#keys.find, rules);
-      return { claims: payload, key };
+      const authentic = this.#keys.authenticate(token, rules);
+      return authentic instanceof Promise ? authentic.catch(refuse) : authentic;
     } catch (error) {
-      if (error instanceof AuthError) throw error;
-      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw refused(error);
-      return { claims: await verifyWithAny(token, { candidates: error, rules }), key: null };
+      return refuse(error);
     }
+  }
+
+  /** Two readers of a text that names a claim twice could see two tenants. */
+  #assertUniqueNames(token: string): void {
+    const [header = "", claims = ""] = token.split(".", 2);
+    if (header !== this.#uniqueHeader) {
+      assertUniqueNamesIn(header);
+      this.#uniqueHeader = header;
+    }
+    assertUniqueNamesIn(claims);
   }
 
   /** jose rounds its clock down to seconds, knows no future `iat`, and read the clock before the keys came. */
@@ -140,44 +162,21 @@ class TokenVerifier implements Verifier {
 /** What a token says; whether it does so now is judged each time. */
 type Judged = Omit<VerifiedToken, "key">;
 
-interface Authentic {
-  readonly claims: Claims;
-  /** Null where several keys were tried: which of them it was is not told, so that the token is not remembered. */
-  readonly key: CryptoKey | null;
-}
-
 function instantOf(seconds: unknown): number {
   return typeof seconds === "number" ? seconds * 1000 : -Infinity;
 }
 
-/** A token without `kid` may fit several keys of a set, as it does while an issuer rotates. */
-async function verifyWithAny(
-  token: string,
-  options: { candidates: AsyncIterable<CryptoKey>; rules: JWTVerifyOptions },
-): Promise<Claims> {
-  for await (const key of options.candidates) {
-    try {
-      return (await jwtVerify(token, key, options.rules)).payload;
-    } catch (error) {
-      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw refused(error);
-    }
+function assertUniqueNamesIn(part: string): void {
+  if (hasDuplicateMember(decoder.decode(base64url.decode(part)))) {
+    throw invalid("Token names a claim or a header parameter twice");
   }
-  throw refused(new errors.JWSSignatureVerificationFailed());
 }
 
 const decoder = new TextDecoder();
 
-/** Two readers of a text that names a claim twice could see two tenants. */
-function assertUniqueNames(token: string): void {
-  for (const part of token.split(".", 2)) {
-    if (hasDuplicateMember(decoder.decode(base64url.decode(part)))) {
-      throw invalid("Token names a claim or a header parameter twice");
-    }
-  }
-}
-
-function refused(error: unknown): AuthError {
-  return invalid("Token can't be verified", { cause: causeOf(error) });
+function refuse(error: unknown): never {
+  if (error instanceof AuthError) throw error;
+  throw invalid("Token can't be verified", { cause: causeOf(error) });
 }
 
 /** jose's errors carry claims and text out of the token; only their codes may leave. */
