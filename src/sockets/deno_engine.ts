@@ -2,10 +2,14 @@
 // verified a client before it comes here; what this engine can't defend against is said where it is chosen.
 import { type Frame, frameText } from "../protocol/frame.ts";
 import type { Admission, Engine, EngineOptions, Socket, SocketEvents } from "./socket.ts";
+import { targetOf } from "./request_target.ts";
 import { upgradeFault } from "./upgrade_fault.ts";
 
 /** Milliseconds from an upgrade's answer to its open socket; of a client that has gone by then the runtime tells nobody. */
 const OPEN_TIMEOUT_MS = 2_000;
+
+/** What the runtime makes of a request's Host header and target, as far as a URL would leave both as they are. */
+const PLAIN_URL = /^https?:\/\/[\w.:[\]-]+(\/.*)$/;
 
 /** Serves HTTP and upgrades on one port until `shutdown`. Throws what listening throws. */
 export function serveDeno(options: EngineOptions): Engine {
@@ -54,18 +58,19 @@ async function answer(
   options: EngineOptions,
   { request, address, waiting }: { request: Request; address: string; waiting: OpenWait },
 ): Promise<Response> {
-  // The runtime makes the URL of whatever the Host header says.
-  const url = URL.parse(request.url);
-  if (url === null) return new Response("Bad request\n", { status: 400 });
-  const isUpgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-  if (url.pathname !== options.path || !isUpgrade) {
+  const { headers } = request;
+  const isUpgrade = headers.get("upgrade")?.toLowerCase() === "websocket";
+  const target = isUpgrade ? targetIn(request.url) : URL.parse(request.url);
+  if (target === null) return new Response("Bad request\n", { status: 400 });
+  if (!isUpgrade || target.pathname !== options.path) {
     // The runtime has nothing that ends a connection; an answer that has ended frees it once its peer reads on or leaves.
     return await options.fetch(request, { address, terminate: () => {} });
   }
   const fault = upgradeFault(request);
   if (fault !== null) return fault;
-  const headers = new Headers(request.headers);
-  const admission = await options.admit({ search: url.search, headers, address });
+  // Not copied, which costs a tenth of a handshake: whoever reads one of a client that has gone meanwhile only fails, and
+  // the answer goes to nobody.
+  const admission = await options.admit({ search: target.search, headers, address });
   if (admission.kind === "respond") return admission.response;
   // What the runtime adds to a socket with an idle time-out would keep the request, headers and signal and all, for as long
   // as the socket: three quarters of what a socket here takes more than a bare one. So it is lent, and taken back.
@@ -84,6 +89,12 @@ async function answer(
   const takeBack = lent.revoke;
   new DenoSocket(upgrade.socket, { admission, waiting, takeBack, failed: options.failed });
   return upgrade.response;
+}
+
+/** Null where the Host header makes no URL. Who upgrades is asked for no more than the target, and a URL costs more. */
+function targetIn(url: string): Pick<URL, "pathname" | "search"> | null {
+  const [, target] = PLAIN_URL.exec(url) ?? [];
+  return target === undefined ? URL.parse(url) : targetOf(target);
 }
 
 /** One object for the port and its events, listening by itself: a closure for each event costs more than the rest. */

@@ -28,7 +28,7 @@ export interface SocketEvents {
 /** Takes a socket that has just opened and returns what to do with it. */
 export type Opened = (socket: Socket) => SocketEvents;
 
-/** What an engine knows of a client that asks to upgrade; all of it was read before the upgrade. */
+/** What an engine knows of a client that asks to upgrade; it may be looked at until the verdict, and no longer. */
 export interface Handshake {
   /** The target's query with its question mark; empty where it has none. */
   readonly search: string;

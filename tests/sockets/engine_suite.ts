@@ -372,15 +372,24 @@ export function engineSuite(
     await until(() => accepted.closes.length === 1);
   });
 
-  test("the door is shown address, headers and query, and may look at them later", async () => {
-    await using harness = await EngineHarness.start(serve);
+  test("the door is shown address, headers and query, and may look at them until it decides", async () => {
+    const looked = Promise.withResolvers<
+      { readonly thing: string | null; readonly search: string }
+    >();
+    await using harness = await EngineHarness.start(serve, {
+      admit: async ({ headers, search }, upgrade) => {
+        await pause(20);
+        looked.resolve({ thing: headers.get("X-Thing"), search });
+        return upgrade();
+      },
+    });
     const port = harness.engine.port;
     using peer = await RawPeer.upgrade(port, `${PATH}?token=a%2Eb&token=c`, ["X-Thing: yes"]);
     await until(() => harness.accepted.length === 1);
-    const [handshake] = harness.handshakes;
-    assert.equal(handshake?.address, "127.0.0.1");
-    assert.equal(handshake.headers.get("x-thing"), "yes");
-    assert.deepEqual(new URLSearchParams(handshake.search).getAll("token"), ["a.b", "c"]);
+    assert.equal(harness.handshakes[0]?.address, "127.0.0.1");
+    const { thing, search } = await looked.promise;
+    assert.equal(thing, "yes");
+    assert.deepEqual(new URLSearchParams(search).getAll("token"), ["a.b", "c"]);
     peer.vanish();
     await until(() => harness.accepted[0]?.closes.length === 1);
   });
