@@ -38,9 +38,9 @@ const STAMP_LENGTH = 30;
 /** Bytes of a message that must be there before it is looked at. */
 const LOOK_BYTES = STAMP_AT + STAMP_LENGTH;
 const TYPE_AT = '{"type":"'.length;
-const ONE_SAMPLE = Buffer.from(BEFORE_NAME);
-const SKIP = skips();
-const ONE_STAMP = Buffer.from('"timestamp":"');
+const STAMP_NAME = '"timestamp":"';
+/** What stands behind the samples of a history is shorter. */
+const HISTORY_TAIL_BYTES = 256;
 const letter = (text: string) => text.charCodeAt(0);
 const [A, B, F, H, I, P, R, S, T, U] = [..."abfhiprstu"].map(letter) as number[];
 const LINE_END = letter("\n");
@@ -155,9 +155,9 @@ export class FrameScan {
         this.#sample(socket, bytes, { from, now });
         return;
       case B:
-        for (let at = sampleFrom(bytes, { from, to }); at !== -1;) {
+        for (let at = ONE_SAMPLE.findIn(bytes, { from, to }); at !== -1;) {
           this.#sample(socket, bytes, { from: at, now });
-          at = sampleFrom(bytes, { from: at + LOOK_BYTES, to });
+          at = ONE_SAMPLE.findIn(bytes, { from: at + LOOK_BYTES, to });
         }
         return;
       case A:
@@ -187,7 +187,7 @@ export class FrameScan {
   ): void {
     for (let at = from; at < to;) {
       if (bytes[at + 2] === P) {
-        const sample = sampleFrom(bytes, { from: at, to });
+        const sample = ONE_SAMPLE.findIn(bytes, { from: at, to });
         if (sample === -1) this.#wrong(`Unexpected push ${text(bytes, { from: at, to })}`);
         else this.#sample(socket, bytes, { from: sample, now });
         at = (sample === -1 ? at : sample) + 1;
@@ -231,15 +231,17 @@ export class FrameScan {
     const name = from + '{"type":"history","device_id":"d-'.length;
     const slot = this.#slot(socket, digits(bytes, name, 4));
     if (slot === -1) return;
-    for (let at = bytes.indexOf(ONE_STAMP, from); at !== -1 && at < to;) {
-      const n = digits(bytes, at + ONE_STAMP.length + 23, 6);
+    for (let at = ONE_STAMP.findIn(bytes, { from, to }); at !== -1;) {
+      const stamp = at + STAMP_NAME.length;
+      const n = digits(bytes, stamp + 23, 6);
       const before = this.newestOf[slot] as number;
       if (before !== -1 && n !== before + 1) this.#wrong(`History has ${n} after ${before}`);
       this.newestOf[slot] = n;
       this.counts.historySamples++;
-      at = bytes.indexOf(ONE_STAMP, at + ONE_STAMP.length);
+      at = ONE_STAMP.findIn(bytes, { from: stamp + STAMP_LENGTH, to });
     }
-    if (bytes.lastIndexOf('"done":true', to) >= from) this.counts.historyEnds++;
+    const tail = { from: Math.max(from, to - HISTORY_TAIL_BYTES), to };
+    if (DONE.findIn(bytes, tail) !== -1) this.counts.historyEnds++;
   }
 
   #slot(socket: number, device: number): number {
@@ -278,27 +280,35 @@ function text(bytes: Buffer, { from, to }: { readonly from: number; readonly to:
   return bytes.toString("utf8", from, Math.min(to, from + SHOWN_BYTES));
 }
 
-/** Where the next sample's message begins; it looks at one byte in as many as the beginning has. */
-function sampleFrom(
-  bytes: Uint8Array,
-  { from, to }: { readonly from: number; readonly to: number },
-): number {
-  const last = ONE_SAMPLE.length - 1;
-  for (let end = from + last; end < to; end += SKIP[bytes[end] as number] as number) {
-    let nth = last;
-    while (nth >= 0 && bytes[end - last + nth] === ONE_SAMPLE[nth]) nth--;
-    if (nth < 0) return end - last;
+/** Bytes that are looked for: at one byte in as many as they are, where nothing of them stands. */
+class Needle {
+  readonly #bytes: Uint8Array;
+  /** How far on the needle may end at the earliest, by the byte that stands where it could. */
+  readonly #skip: Uint8Array;
+
+  constructor(text: string) {
+    this.#bytes = Buffer.from(text);
+    const last = this.#bytes.length - 1;
+    this.#skip = new Uint8Array(256).fill(last + 1);
+    for (let nth = 0; nth < last; nth++) this.#skip[this.#bytes[nth] as number] = last - nth;
   }
-  return -1;
+
+  /** Where it begins first; -1 where it does not stand between the two places. */
+  findIn(bytes: Uint8Array, { from, to }: { readonly from: number; readonly to: number }): number {
+    const needle = this.#bytes;
+    const last = needle.length - 1;
+    for (let end = from + last; end < to; end += this.#skip[bytes[end] as number] as number) {
+      let nth = last;
+      while (nth >= 0 && bytes[end - last + nth] === needle[nth]) nth--;
+      if (nth < 0) return end - last;
+    }
+    return -1;
+  }
 }
 
-/** How far on the beginning of a sample's message may end at the earliest, by the byte that stands where it could. */
-function skips(): Uint8Array {
-  const skip = new Uint8Array(256).fill(ONE_SAMPLE.length);
-  const last = ONE_SAMPLE.length - 1;
-  for (let nth = 0; nth < last; nth++) skip[ONE_SAMPLE[nth] as number] = last - nth;
-  return skip;
-}
+const ONE_SAMPLE = new Needle(BEFORE_NAME);
+const ONE_STAMP = new Needle(STAMP_NAME);
+const DONE = new Needle('"done":true');
 
 function digits(bytes: Uint8Array, at: number, count: number): number {
   let value = 0;

@@ -81,10 +81,16 @@ export class HistoryGroup {
   /** What is still to be read, the next first; null until the first read's turn has come. */
   #parts: (readonly Wish[])[] | null = null;
   #isolationReads = MAX_ISOLATION_READS;
+  #questions = 0;
   #reading: Reading | null = null;
 
   constructor(options: HistoryGroupOptions) {
     this.#options = options;
+  }
+
+  /** How many were asked. */
+  get questions(): number {
+    return this.#questions;
   }
 
   /**
@@ -92,6 +98,7 @@ export class HistoryGroup {
    * none could.
    */
   ask({ after, signal }: HistoryQuestion): Promise<ReadonlyMap<string, HistoryPage>> {
+    this.#questions++;
     return new Promise((resolve, reject) => {
       const leave = () => {
         reject(signal.reason);

@@ -34,6 +34,10 @@ interface Asked {
 
 /** How long a question waits for others that can share its read. */
 const GATHER_MS = 50;
+/** So many more in that time are a rush, as when everybody comes back at once: they gather on until it is over. */
+const RUSH_QUESTIONS = 5;
+/** But not for longer than this. */
+const MAX_RUSH_MS = 250;
 /** How long it waits at most, where the read before it takes its time. */
 const MAX_GATHER_MS = 1_000;
 /** A tenant whose questions go on and on is read for half of the time, but none of them waits for longer than this. */
@@ -142,8 +146,21 @@ export class HistoryReader implements Histories {
       refused: (error) => this.#refusal({ tenantId, source: "telemetry" }, error),
     });
     this.#gathering.set(key, group);
-    clock.setTimeout(() => this.#due(key, group), GATHER_MS);
+    this.#gatherOn(key, { group, leftMs: MAX_RUSH_MS });
     return group;
+  }
+
+  #gatherOn(
+    key: string,
+    { group, leftMs }: { readonly group: HistoryGroup; readonly leftMs: number },
+  ): void {
+    const before = group.questions;
+    this.#options.clock.setTimeout(() => {
+      const left = leftMs - GATHER_MS;
+      const isRush = group.questions - before >= RUSH_QUESTIONS;
+      if (isRush && left >= GATHER_MS) this.#gatherOn(key, { group, leftMs: left });
+      else this.#due(key, group);
+    }, GATHER_MS);
   }
 
   /** Runs a group, or lets it gather on while the one before it is being read: the slower reads are, the fewer they get. */

@@ -10,12 +10,13 @@ interface Joined {
 
 /** When one more comes they are forgotten: most of them are of an earlier tick. */
 const MAX_KEPT = 256;
-/** Whoever is sent more has a copy of its own. */
-const MAX_KEPT_BYTES = 32 * 1_024;
+/** Of all that is kept: what many come back to at once is some 70 KiB for each of them. Larger ones are not kept. */
+const MAX_KEPT_BYTES = 8 * 1_024 * 1_024;
 
 export class JoinedWires {
   /** By the first of their messages: who follows the same devices is sent them in the same order. */
   readonly #kept = new Map<Frame, Joined>();
+  #keptBytes = 0;
 
   /** The frames of all the messages, one after the other; nobody may write into it. */
   of(frames: readonly Frame[]): Uint8Array {
@@ -24,9 +25,18 @@ export class JoinedWires {
     if (known !== undefined && areSame(known.frames, frames)) return known.wire;
     const wire = wiresOf(frames);
     if (first === undefined || wire.length > MAX_KEPT_BYTES) return wire;
-    if (this.#kept.size >= MAX_KEPT) this.#kept.clear();
+    const replacedBytes = known?.wire.length ?? 0;
+    const isFull = known === undefined && this.#kept.size >= MAX_KEPT;
+    if (isFull || this.#keptBytes - replacedBytes + wire.length > MAX_KEPT_BYTES) this.#forget();
+    else this.#keptBytes -= replacedBytes;
+    this.#keptBytes += wire.length;
     this.#kept.set(first, { frames: [...frames], wire });
     return wire;
+  }
+
+  #forget(): void {
+    this.#kept.clear();
+    this.#keptBytes = 0;
   }
 }
 

@@ -226,10 +226,10 @@ Deno.test("A tenant whose questions go on and on is read for half of the time at
   fixture.store("a", [-1]);
   const asked: Promise<unknown>[] = [];
   const beganAt: number[] = [];
-  for (let ms = 0; ms < 2_000; ms += 10) {
+  for (let ms = 0; ms < 2_000; ms += 25) {
     asked.push(fixture.ask({ a: -5 }));
-    await fixture.clock.advance(10);
-    if (fixture.reads.length > beganAt.length) beganAt.push(ms + 10);
+    await fixture.clock.advance(25);
+    if (fixture.reads.length > beganAt.length) beganAt.push(ms + 25);
   }
   await fixture.clock.advance(1_000);
   await Promise.all(asked);
@@ -237,12 +237,30 @@ Deno.test("A tenant whose questions go on and on is read for half of the time at
   assert.deepEqual(beganAt.slice(0, 4), [50, 250, 450, 650]);
 });
 
+Deno.test("A rush of questions gathers on until it is over, and no longer than 250 ms", async () => {
+  for (const [rushMs, readAtMs] of [[120, 150], [2_000, 250]] as const) {
+    const fixture = new Fixture();
+    fixture.store("a", [-1]);
+    const asked: Promise<unknown>[] = [];
+    let beganAtMs: number | null = null;
+    for (let ms = 0; ms < 400; ms += 10) {
+      if (ms < rushMs) asked.push(fixture.ask({ a: -5 }));
+      await fixture.clock.advance(10);
+      if (fixture.reads.length > 0) beganAtMs ??= ms + 10;
+    }
+    assert.equal(beganAtMs, readAtMs);
+    await fixture.clock.advance(2_000);
+    await Promise.all(asked);
+  }
+});
+
 Deno.test("Who goes far back is read apart and after those who do not", async () => {
   const fixture = new Fixture();
   fixture.store("a", [-80_000, -100, -1]);
   const seconds = [-80_000, -100, -30, -20, -10, 30];
   const asked = seconds.map((second) => fixture.ask({ a: second }));
-  await fixture.clock.advance(50 + 200);
+  // So many at once are a rush, which is over after as long again.
+  await fixture.clock.advance(2 * 50 + 200);
   assert.deepEqual(fixture.asked, [["a", -30], ["a", -100], ["a", -80_000]]);
   assert.deepEqual(short(await (asked[2] ?? asked[0]!)), { a: [[-1], true] });
   await fixture.clock.advance(100);

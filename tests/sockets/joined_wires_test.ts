@@ -32,11 +32,31 @@ Deno.test("A caller that goes on with its list changes nothing of what was joine
   assert.deepEqual([...joined.of([a, c])], joinedBytes([a, c]));
 });
 
+Deno.test("A history that many are sent at once is one copy", () => {
+  const joined = new JoinedWires();
+  const history = [note(1, "x".repeat(70_000)), note(2)];
+  assert.equal(joined.of(history), joined.of(history));
+});
+
 Deno.test("A push of more than is kept is joined anew for each", () => {
   const joined = new JoinedWires();
-  const large = [note(1, "x".repeat(40_000)), note(2)];
-  assert.notEqual(joined.of(large), joined.of(large));
-  assert.deepEqual([...joined.of(large)], joinedBytes(large));
+  const large = [note(1, "x".repeat(9 << 20)), note(2)];
+  assert.ok(joined.of(large) !== joined.of(large));
+  assert.ok(joined.of(large).length > 9 << 20);
+});
+
+Deno.test("All that is kept is no more than 8 MiB, also where one push takes another's place", () => {
+  const joined = new JoinedWires();
+  const pushes = Array.from(
+    { length: 8 },
+    (_, nth) => [note(nth, "x".repeat(1_100_000)), note(0)],
+  );
+  const wires = pushes.map((frames) => joined.of(frames));
+  assert.ok(joined.of(pushes[0]!) !== wires[0], "the eighth did not fit");
+  assert.ok(joined.of(pushes[7]!) === wires[7]);
+  // Each begins with the same message as the one before it.
+  for (let nth = 0; nth < 20; nth++) joined.of([pushes[7]![0]!, note(nth)]);
+  assert.ok(joined.of(pushes[0]!) === joined.of(pushes[0]!), "others are still kept beside it");
 });
 
 Deno.test("Of pushes that all differ only some are kept", () => {
