@@ -91,6 +91,16 @@ Deno.test("The service has the same permissions however it is started, and never
   );
 });
 
+Deno.test("The runtime's heap is bounded alike however the service is started", () => {
+  const { start = "", dev = "" } = manifest.tasks;
+  const [entrypoint = "[]"] = instruction("ENTRYPOINT");
+  const bounds = [start.split(" "), dev.split(" "), JSON.parse(entrypoint) as readonly string[]]
+    .map((words) => words.filter((word) => word.startsWith("--v8-flags")));
+  for (const bound of bounds) assert.deepEqual(bound, ["--v8-flags=--max-semi-space-size=8"]);
+  const [shown] = /--v8-flags=\S+/.exec(read("README.md")) ?? [];
+  assert.equal(shown, bounds[0]?.[0]);
+});
+
 Deno.test("The service may read every setting, and no other variable", () => {
   const [, list = ""] = /--allow-env=(\S+)/.exec(manifest.tasks.start ?? "") ?? [];
   const patterns = list.split(",");

@@ -1,4 +1,4 @@
-// What `deno compile` is told for each target. An executable must get the permissions of the task `start`, no other, and
+// What `deno compile` is told for each target. An executable must get the permissions of the task `start`, no other, its bounds, and
 // hold the dashboard and the SQL.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -29,7 +29,7 @@ export interface Compilation {
 export function compileArguments({ target, output = outputOf(target) }: Compilation): string[] {
   return [
     "compile",
-    ...permissions(),
+    ...flags(),
     ...embeddedFiles().flatMap((path) => ["--include", path]),
     // The lock file's packages that only the demo and the tests use stay out.
     "--exclude-unused-npm",
@@ -78,9 +78,9 @@ export function outputOf(target: TargetName | null): string {
   return `dist/pulsewire-${target}${target.startsWith("windows") ? ".exe" : ""}`;
 }
 
-function permissions(): readonly string[] {
+function flags(): readonly string[] {
   const { tasks } = JSON.parse(Deno.readTextFileSync(join(root, "deno.json")));
   return (tasks.start as string).split(" ").filter((word) =>
-    /^--(no-prompt|allow-|deny-|ignore-)/.test(word)
+    /^--(no-prompt|allow-|deny-|ignore-|v8-flags)/.test(word)
   );
 }

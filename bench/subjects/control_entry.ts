@@ -7,18 +7,20 @@ import { sampleOf } from "./synthetic_sources.ts";
 export interface ControlOptions {
   /** Messages that each socket is sent in each round. */
   readonly messages: number;
+  /** A peer that answers no ping is closed after so long; 0 for never. */
+  readonly idleSeconds: number;
 }
 
 /** As full as the service lets a socket become. */
 const HIGH_WATER_BYTES = 256 * 1_024;
 
-const { messages } = JSON.parse(Deno.args[0] ?? "{}") as ControlOptions;
+const { messages, idleSeconds } = JSON.parse(Deno.args[0] ?? "{}") as ControlOptions;
 const sockets = new Set<WebSocket>();
 let isRunning = false;
 let rounds = 0;
 
 const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
-  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: idleSeconds });
   socket.onopen = () => sockets.add(socket);
   socket.onerror = (event) => event.preventDefault();
   socket.onclose = () => sockets.delete(socket);

@@ -61,6 +61,7 @@ Deno.test("An executable holds what main.ts loads, the dashboard and the SQL, an
     }
 
     assert.equal(settings.entrypoint_key, "main.ts");
+    assert.equal(settings.v8_flags.at(-1), "--max-semi-space-size=8");
     assert.deepEqual(settings.env_vars_from_env_file, {});
     // What is asked before a module of another host is loaded; main.ts names none.
     const { allow_import: _, ...permissions } = settings.permissions;

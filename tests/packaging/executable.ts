@@ -7,6 +7,7 @@ export interface Executable {
   readonly settings: {
     readonly permissions: Readonly<Record<string, unknown>>;
     readonly entrypoint_key: string;
+    readonly v8_flags: readonly string[];
     readonly env_vars_from_env_file: Readonly<Record<string, string>>;
   };
   /** Paths from the root of the repository, packages' files included. */
