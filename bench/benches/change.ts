@@ -10,7 +10,7 @@ import { whole } from "../statistics.ts";
 import type { Reads } from "../subjects/service_entry.ts";
 import { tenantTokens } from "../tokens.ts";
 
-const SOCKETS = 1_000;
+const SOCKETS = 2_500;
 const DEVICES = 20;
 const DEVICES_OF_TENANT = 100;
 const TENANTS_LEFT = 200;
@@ -70,7 +70,7 @@ const CASES: readonly [Case, ...Case[]] = [
 export const change: Bench = {
   name: "change",
   work:
-    "1,000 sockets that follow 20 of 100 devices each, poll 0.5 s, each case on a service of its own, all at the same " +
+    "2,500 sockets that follow 20 of 100 devices each, poll 0.5 s, each case on a service of its own, all at the same " +
     "time: what it spends by what changes; the control has every device new at every tick",
   async run({ scale, rounds, say }) {
     const sockets = Math.max(10, Math.round(SOCKETS * scale));
