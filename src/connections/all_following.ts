@@ -53,7 +53,7 @@ export class AllFollowing {
   ): void {
     const { begin, clock, feeds, fetching } = this.#options;
     const { group, all: before } = connection;
-    const replaced = connection.dropAllImplied();
+    const replaced = connection.held.dropAllImplied();
     const beganAt = clock.now();
     const all = new AllSubscription({
       options,
@@ -101,7 +101,7 @@ export class AllFollowing {
   /** Takes back what came with following all, and returns the interest in single devices that goes with it. */
   release(connection: Connection): { readonly devices: readonly DeviceInterest[] } {
     const { all, group } = connection;
-    const released = connection.dropAllImplied();
+    const released = connection.held.dropAllImplied();
     connection.all = null;
     group.unfollowAll(connection);
     for (const subscription of released) subscription.leave(group);
@@ -113,17 +113,17 @@ export class AllFollowing {
     connection: Connection,
     device: Parameters<AllFollowingOptions["beginDevice"]>[1],
   ): DeviceSubscription {
-    const { implied, group } = connection;
+    const { held: { implied }, group } = connection;
     if (implied.size >= (this.#pruneAt.get(connection) ?? MIN_PRUNED)) {
       for (const [deviceId, subscription] of implied) {
         if (!subscription.isSpent) continue;
-        connection.dropImplied(deviceId);
+        connection.held.dropImplied(deviceId);
         subscription.leave(group);
       }
       this.#pruneAt.set(connection, Math.max(MIN_PRUNED, 2 * implied.size));
     }
     const subscription = this.#options.beginDevice(connection, device);
-    connection.imply(subscription);
+    connection.held.imply(subscription);
     return subscription;
   }
 
@@ -156,7 +156,7 @@ export class AllFollowing {
   #name(connection: Connection, all: AllSubscription, deviceIds: Iterable<string>): void {
     const named: DeviceSubscription[] = [];
     for (const deviceId of deviceIds) {
-      if (connection.subscriptionOf(deviceId) !== undefined) continue;
+      if (connection.held.of(deviceId) !== undefined) continue;
       named.push(all.meet({ deviceId, isNamed: true }));
     }
     const first = named.filter(({ isOwed }) => isOwed).map(({ device }) => device.deviceId);

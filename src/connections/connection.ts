@@ -13,10 +13,12 @@ import type { AlertSubscription } from "./alert_subscription.ts";
 import type { AllSubscription } from "./all_subscription.ts";
 import type { DeviceSubscription } from "./device_subscription.ts";
 import type { FleetSubscription } from "./fleet_subscription.ts";
+import { HeldDevices, type Subscriptions } from "./held_devices.ts";
 import { Outflow } from "./outflow.ts";
 import { Push } from "./push.ts";
 import type { PushTurns, Turn } from "./push_turns.ts";
 import { resumePoint } from "./resume_point.ts";
+import { SourceNotices } from "./source_notices.ts";
 import type { TenantGroup } from "./tenant_group.ts";
 
 export type ConnectionMetrics = Pick<Metrics, "sent" | "encoded" | "freshness">;
@@ -51,10 +53,6 @@ export interface ConnectionDeps {
   readonly failed: (connection: Connection, error: unknown) => void;
 }
 
-type Subscriptions = ReadonlyMap<string, DeviceSubscription>;
-
-/** Most connections hold a few things and could hold many: what is empty for most is made when something is put in. */
-const NO_SUBSCRIPTIONS: Subscriptions = new Map();
 /** What waits for it runs once whatever runs now is over. */
 const NOW = Promise.resolve();
 const FEATURE_BITS = Object.fromEntries(
@@ -66,11 +64,10 @@ export class Connection implements Turn {
   readonly scope: Scope;
   readonly socket: Socket;
   readonly group: TenantGroup;
+  readonly held = new HeldDevices();
   all: AllSubscription | null = null;
   alerts: AlertSubscription | null = null;
   fleet: FleetSubscription | null = null;
-  #devices: Map<string, DeviceSubscription> | null = null;
-  #implied: Map<string, DeviceSubscription> | null = null;
   readonly #outflow: Outflow;
   readonly #deps: ConnectionDeps;
   #isEnded = false;
@@ -81,8 +78,8 @@ export class Connection implements Turn {
   /** Whether a client that can come back was told from where. */
   #isStartTold = false;
   #missedPushes = 0;
-  /** The state of each source as this client was told it; null before it was told any. */
-  #toldStatuses: Map<SourceName, SourceStatus["state"]> | null = null;
+  /** Made for who asks to be told. */
+  #notices: SourceNotices | null = null;
   /** One bit for each that the client asked for. */
   #features = 0;
   #closedAt: number | null = null;
@@ -103,12 +100,7 @@ export class Connection implements Turn {
 
   /** The devices that the client named. */
   get devices(): Subscriptions {
-    return this.#devices ?? NO_SUBSCRIPTIONS;
-  }
-
-  /** The devices that it follows because it follows all. */
-  get implied(): Subscriptions {
-    return this.#implied ?? NO_SUBSCRIPTIONS;
+    return this.held.named;
   }
 
   /** Whether nothing is sent any more. */
@@ -152,48 +144,7 @@ export class Connection implements Turn {
   accept(features: readonly Feature[]): void {
     this.#features = 0;
     for (const feature of features) this.#features |= FEATURE_BITS[feature];
-    if (!this.has("notices")) this.#toldStatuses = null;
-  }
-
-  /** The subscription that a device's samples go by, named or implied. */
-  subscriptionOf(deviceId: string): DeviceSubscription | undefined {
-    return this.#devices?.get(deviceId) ?? this.#implied?.get(deviceId);
-  }
-
-  /** Puts a subscription in place of whatever followed its device before. */
-  hold(subscription: DeviceSubscription): void {
-    const { deviceId } = subscription.device;
-    this.#devices ??= new Map();
-    this.#devices.set(deviceId, subscription);
-    this.#implied?.delete(deviceId);
-  }
-
-  /** Puts a subscription in that is there because all devices are followed. */
-  imply(subscription: DeviceSubscription): void {
-    this.#implied ??= new Map();
-    this.#implied.set(subscription.device.deviceId, subscription);
-  }
-
-  /** Takes a named device's subscription out. */
-  drop(deviceId: string): void {
-    this.#devices?.delete(deviceId);
-  }
-
-  dropImplied(deviceId: string): void {
-    this.#implied?.delete(deviceId);
-  }
-
-  /** Takes out all that were named, and returns them. */
-  dropAll(): readonly DeviceSubscription[] {
-    const dropped = [...this.devices.values()];
-    this.#devices = null;
-    return dropped;
-  }
-
-  dropAllImplied(): readonly DeviceSubscription[] {
-    const dropped = [...this.implied.values()];
-    this.#implied = null;
-    return dropped;
+    if (!this.has("notices")) this.#notices = null;
   }
 
   /** Names what ends with the connection. */
@@ -204,23 +155,16 @@ export class Connection implements Turn {
 
   /** Takes a device of the tenant that has just been seen first, where all are followed. */
   discovered(deviceId: string): void {
-    if (this.all === null || this.subscriptionOf(deviceId) !== undefined) return;
+    if (this.all === null || this.held.of(deviceId) !== undefined) return;
     this.all.meet({ deviceId, isNamed: false });
   }
 
   /** Tells a source's state to a client that asked for notices and follows the source; each change once. */
-  tell({ source, state, since, retryAt }: SourceStatus): void {
-    if (!this.has("notices") || !this.#follows(source)) return;
-    if ((this.#toldStatuses?.get(source) ?? "ok") === state) return;
-    this.#toldStatuses ??= new Map();
-    this.#toldStatuses.set(source, state);
-    this.send({
-      type: "status",
-      source,
-      state,
-      since: new Date(since).toISOString(),
-      ...(retryAt === null ? {} : { retry_in_ms: Math.max(0, retryAt - this.#deps.clock.now()) }),
-    });
+  tell(status: SourceStatus): void {
+    if (!this.has("notices") || !this.#follows(status.source)) return;
+    this.#notices ??= new SourceNotices();
+    const notice = this.#notices.due(status, this.#deps.clock.now());
+    if (notice !== null) this.send(notice);
   }
 
   /** Tells how the sources are, where it is not what was told last: to who begins to follow them, or to be told. */
@@ -310,8 +254,8 @@ export class Connection implements Turn {
       isDated: this.has("as_of") && !this.has("batch"),
       views: this.group.views,
     });
-    for (const subscription of this.devices.values()) subscription.collect(push);
-    for (const subscription of this.implied.values()) subscription.collect(push);
+    for (const subscription of this.held.named.values()) subscription.collect(push);
+    for (const subscription of this.held.implied.values()) subscription.collect(push);
     this.alerts?.collect(push);
     this.fleet?.collect(push);
     if (push.behindDevices.length > 0 || push.behindAlerts !== null) {

@@ -73,7 +73,7 @@ export class DeviceFetching {
     for (const subscription of subscriptions) {
       const { device: { deviceId }, follow } = subscription;
       // Replaced or ended before its history could be asked for.
-      if (connection.subscriptionOf(deviceId) !== subscription) continue;
+      if (connection.held.of(deviceId) !== subscription) continue;
       subscription.isHeld = true;
       const from = typeof after === "string" ? after : after.get(deviceId);
       if (from === undefined) {
@@ -114,8 +114,7 @@ export class DeviceFetching {
   ): Promise<void> {
     const { signal } = history;
     const [{ options: { metrics } } = { options: CORE_OPTIONS }] = held.values();
-    const isWanted = (deviceId: string) =>
-      connection.subscriptionOf(deviceId) === held.get(deviceId);
+    const isWanted = (deviceId: string) => connection.held.of(deviceId) === held.get(deviceId);
     // Nobody reads for a socket that takes nothing: it may never be sent.
     if (kind === "lag") await connection.offer(nothing, signal);
     await catchUp({

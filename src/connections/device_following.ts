@@ -51,10 +51,10 @@ export class DeviceFollowing {
     const subscriptions: DeviceSubscription[] = [];
     const replaced: DeviceSubscription[] = [];
     for (const deviceId of deviceIds) {
-      const before = connection.subscriptionOf(deviceId);
+      const before = connection.held.of(deviceId);
       if (before !== undefined) replaced.push(before);
       const subscription = this.#begin(connection, { deviceId, options, isNamed: true });
-      connection.hold(subscription);
+      connection.held.hold(subscription);
       subscriptions.push(subscription);
     }
     const first = subscriptions.filter(({ isOwed }) => isOwed).map(({ device }) => device.deviceId);
@@ -78,7 +78,7 @@ export class DeviceFollowing {
     for (const deviceId of deviceIds) {
       const subscription = devices.get(deviceId);
       if (subscription === undefined) continue;
-      connection.drop(deviceId);
+      connection.held.drop(deviceId);
       ended.push(subscription);
       // Who still follows all devices follows this one, as all.
       if (subscription.device.state?.sample != null) all?.takeBack(deviceId);
@@ -93,7 +93,7 @@ export class DeviceFollowing {
     connection: Connection,
   ): { readonly devices: readonly DeviceInterest[]; readonly all?: Following } {
     const { all, group } = connection;
-    const ended = connection.dropAll();
+    const ended = connection.held.dropAll();
     for (const subscription of ended) subscription.leave(group);
     const released = releasedBy(ended);
     if (all === null) return { devices: released };

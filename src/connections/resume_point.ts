@@ -12,15 +12,15 @@ export interface ResumePointOptions {
 
 /** The latest instant before which this client has everything; null while it does not have that yet. */
 export function resumePoint(
-  { devices, implied, all, alerts, group }: Connection,
+  { held: { named, implied }, all, alerts, group }: Connection,
   { readAt, lateMs }: ResumePointOptions,
 ): string | null {
   if (all?.isHeld() === true) return null;
-  const isFollowing = devices.size > 0 || all !== null;
+  const isFollowing = named.size > 0 || all !== null;
   // What is stored while its devices can't be read is still to come.
   if (isFollowing && group.statusOf("telemetry")?.state === "degraded") return null;
   let earliest = readAt - lateMs;
-  for (const subscriptions of [devices, implied]) {
+  for (const subscriptions of [named, implied]) {
     for (const subscription of subscriptions.values()) {
       const point = subscription.resumePointMs(lateMs);
       if (point === null) return null;

@@ -215,7 +215,7 @@ Deno.test("Devices that are gone are let go of as others come, so that nothing g
       reporting.set(`dev-${round}-${number}`, sampleAt(round));
     }
     await service.tick();
-    most = Math.max(most, client.connection.implied.size);
+    most = Math.max(most, client.connection.held.implied.size);
     client.take();
   }
   assert.ok(most <= 1_800, `${most} of 3,000 devices are kept`);
