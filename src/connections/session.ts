@@ -1,7 +1,6 @@
 // What a connection does with what its client sends: bound it, decode it, act, answer. A message that can't be taken is
 // answered and forgotten; it must never touch the subscriptions or the socket.
 import { Buffer } from "node:buffer";
-import { AuthError } from "../auth/auth_error.ts";
 import type { Verifier } from "../auth/verifier.ts";
 import type { Clock } from "../clock.ts";
 import { type ClosingName, CLOSINGS, MESSAGE_ERRORS, type MessageErrorCode } from "../errors.ts";
@@ -25,6 +24,8 @@ import {
   deviceRequestOf,
   targetsOf,
 } from "./subscription_requests.ts";
+import { renewToken } from "./renew_token.ts";
+import { STRIKE_WINDOW_MS, Strikes } from "./strikes.ts";
 import { type TokenHolder, TokenLife } from "./token_life.ts";
 
 export interface SessionOptions {
@@ -40,19 +41,15 @@ export interface SessionOptions {
 
 /** A burst of messages is this many seconds' worth. */
 const BURST_SECONDS = 10;
-/** Limits crossed this often within the window end the connection: such a client does not listen. */
-const MAX_STRIKES = 20;
-const STRIKE_WINDOW_MS = 10_000;
 const KEYS_RETRY_MS = 5_000;
-const NO_STRIKES: readonly number[] = [];
 
 export class Session implements SocketEvents, TokenHolder {
   readonly #connection: Connection;
   readonly #options: SessionOptions;
   readonly #messages: TokenBucket;
   readonly #tokenLife: TokenLife;
-  /** When limits were crossed, on the monotonic clock, the oldest first. */
-  #strikes = NO_STRIKES;
+  /** Made for who crosses a limit. */
+  #strikes: Strikes | null = null;
   #isRenewing = false;
 
   constructor(connection: Connection, options: SessionOptions) {
@@ -245,48 +242,31 @@ export class Session implements SocketEvents, TokenHolder {
     this.#connection.send({ type: "token_expiring", expires_at: this.#expiresAt() });
   }
 
-  /** Goes on with another token of the same tenant and user; until it is verified the old one counts. */
   async #renew(token: string, id: MessageId | null): Promise<void> {
     if (this.#isRenewing) {
       this.#refuse("invalid_message", id, "Another auth is still being verified");
       return;
     }
     this.#isRenewing = true;
-    try {
-      const scope = await this.#options.verifier.verify(token);
-      const { scope: before, isEnded } = this.#connection;
-      // The socket went, or its old token ended, while this one was verified.
-      if (isEnded) return;
-      if (scope.tenantId !== before.tenantId || scope.userId !== before.userId) {
-        this.#close("not_allowed");
-        return;
-      }
-      this.#tokenLife.renew(scope.expiresAt);
+    const renewal = await renewToken(token, {
+      ...this.#options,
+      connection: this.#connection,
+      tokenLife: this.#tokenLife,
+    });
+    this.#isRenewing = false;
+    if (renewal === "renewed") {
       this.#answer({ type: "authenticated", expires_at: this.#expiresAt() }, id);
-    } catch (error) {
-      this.#renewalFailed(error, id);
-    } finally {
-      this.#isRenewing = false;
-    }
-  }
-
-  #renewalFailed(error: unknown, id: MessageId | null): void {
-    const { log } = this.#options;
-    const code = error instanceof AuthError ? error.code : "internal";
-    if (this.#connection.isEnded && code !== "internal") return;
-    if (code === "internal") log.error("auth_failed", { connection: this.#connection.id, error });
-    else log.info("auth_refused", { connection: this.#connection.id, reason: code });
-    if (code === "not_allowed") {
+    } else if (renewal === "not_allowed") {
       this.#close("not_allowed");
-    } else if (code === "keys_unavailable") {
+    } else if (renewal === "keys_unavailable") {
       this.#answer({
         type: "error",
         message: CLOSINGS.keys_unavailable.sentence,
         code: "source_unavailable",
         retry_after_ms: KEYS_RETRY_MS,
       }, id);
-    } else {
-      this.#refuse(code === "internal" ? "internal" : "invalid_token", id);
+    } else if (renewal !== "gone") {
+      this.#refuse(renewal, id);
     }
   }
 
@@ -300,9 +280,8 @@ export class Session implements SocketEvents, TokenHolder {
   ): void {
     const { ledger, clock } = this.#options;
     ledger.crossed(limit);
-    const now = clock.monotonicNow();
-    this.#strikes = [...this.#strikes.filter((at) => now - at < STRIKE_WINDOW_MS), now];
-    const isLast = this.#strikes.length >= MAX_STRIKES;
+    this.#strikes ??= new Strikes();
+    const isLast = this.#strikes.strike(clock.monotonicNow());
     const retryMs = isLast ? Math.max(STRIKE_WINDOW_MS, waitMs ?? 0) : waitMs;
     this.#answer({
       type: "error",
