@@ -1,5 +1,5 @@
 // Makes the verifier that the settings name, for whoever judges or tries tokens; it must know no other way to a key.
-import type { KeyOptions } from "./auth/key_source.ts";
+import type { KeyOptions } from "./auth/create_key_source.ts";
 import { createVerifier, type Verifier, type VerifierOptions } from "./auth/verifier.ts";
 import type { Config } from "./config.ts";
 

@@ -1,29 +1,7 @@
-// Where verification keys come from; the kind of key alone decides which algorithms may be used.
+// Where verification keys come from, as the verifier sees it: whichever source it is, the kind of its keys alone decides
+// which algorithms may be used.
 import type { JWTClaimVerificationOptions } from "jose";
-import type { Clock } from "../clock.ts";
-import type { Log } from "../observe/log.ts";
-import { discoveredLocation, fixedLocation } from "./key_location.ts";
-import { RemoteKeys } from "./remote_keys.ts";
 import type { Claims } from "./scope.ts";
-import { SecretKey } from "./secret_key.ts";
-
-export type KeyOptions =
-  /** A shared secret of 32 bytes or more; a string counts as its UTF-8 bytes. */
-  | { readonly kind: "secret"; readonly secret: string | Uint8Array<ArrayBuffer> }
-  /** A key set at a known address. */
-  | { readonly kind: "jwks"; readonly url: URL } & RemoteKeyOptions
-  /** A key set found from an OIDC issuer's discovery document. */
-  | { readonly kind: "issuer"; readonly issuer: string } & RemoteKeyOptions;
-
-export interface RemoteKeyOptions {
-  /** Keys older than this are fetched again before they are used. Default 600,000. */
-  readonly cacheMaxAgeMs?: number | undefined;
-  /** At most one fetch starts in this time, whatever tokens say. Default 30,000. */
-  readonly cooldownMs?: number | undefined;
-  /** Time that one refresh may take, discovery included. Default 5,000. */
-  readonly timeoutMs?: number | undefined;
-  readonly fetch?: typeof fetch | undefined;
-}
 
 /** What readiness asks about the keys. */
 export interface KeysState {
@@ -61,32 +39,4 @@ export interface KeySource {
   holds(key: VerificationKey): Promise<boolean>;
   /** Tries to have keys, as often as the cooldown lets it, and says whether there are any; never rejects. */
   reach(): Promise<boolean>;
-}
-
-export interface KeySourceOptions {
-  readonly clock: Clock;
-  readonly log?: Log | undefined;
-  /** Ends fetches that are under way. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Throws where the options can't be right; it fetches nothing yet. */
-export function createKeySource(keys: KeyOptions, options: KeySourceOptions): KeySource {
-  if (keys.kind === "secret") return new SecretKey(keys.secret);
-  const remote = {
-    cacheMaxAgeMs: duration("cacheMaxAgeMs", keys.cacheMaxAgeMs ?? 600_000),
-    cooldownMs: duration("cooldownMs", keys.cooldownMs ?? 30_000),
-    timeoutMs: duration("timeoutMs", keys.timeoutMs ?? 5_000),
-    fetch: keys.fetch ?? fetch,
-    ...options,
-  };
-  const location = keys.kind === "jwks"
-    ? fixedLocation(keys.url)
-    : discoveredLocation(keys.issuer, remote);
-  return new RemoteKeys(location, remote);
-}
-
-function duration(name: string, value: number): number {
-  if (Number.isFinite(value) && value > 0) return value;
-  throw new RangeError(`${name} must be more than 0 ms, it is ${value}`);
 }

@@ -4,14 +4,8 @@ import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { AuthError } from "./auth_error.ts";
 import { hasDuplicateMember } from "./has_duplicate_member.ts";
-import {
-  type Authentic,
-  type ClaimRules,
-  createKeySource,
-  type KeyOptions,
-  type KeySource,
-  type KeysState,
-} from "./key_source.ts";
+import { createKeySource, type KeyOptions } from "./create_key_source.ts";
+import type { Authentic, ClaimRules, KeySource, KeysState } from "./key_source.ts";
 import { digestOf, RememberedTokens, type VerifiedToken } from "./remembered_tokens.ts";
 import { type Scope, scopeOf, type ScopeRules } from "./scope.ts";
 

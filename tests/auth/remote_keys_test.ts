@@ -1,6 +1,6 @@
 // Keys of a real issuer on loopback: rotation, failure and return, and how seldom it is asked.
 import assert from "node:assert/strict";
-import type { RemoteKeyOptions } from "../../src/auth/key_source.ts";
+import type { RemoteKeyOptions } from "../../src/auth/create_key_source.ts";
 import type { VerifierOptions } from "../../src/auth/verifier.ts";
 import type { Log } from "../../src/observe/log.ts";
 import { generateSigner, type SignOptions, signToken } from "../support/tokens.ts";
