@@ -103,8 +103,8 @@ export class Door {
   }
 
   /** Whether a client that asks to be sent a feed may come in, with a credential in one of the places. */
-  async judge(handshake: Handshake, accept: ReadonlySet<CredentialPlace>): Promise<Entrance> {
-    return await inSpan({ name: "handshake" }, async (span) => {
+  judge(handshake: Handshake, accept: ReadonlySet<CredentialPlace>): Promise<Entrance> {
+    return inSpan({ name: "handshake" }, async (span) => {
       const entrance = await this.#judge(handshake, accept);
       const outcome = entrance.kind === "let_in" ? "admitted" : entrance.closing;
       const { metrics = NO_METRICS } = this.#options;

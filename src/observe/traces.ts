@@ -16,12 +16,12 @@ const NO_SPAN: Pick<Span, "setAttribute"> = Object.freeze({
 });
 
 /** Runs the work in a span of its own that ends with it; while nothing is traced, without one. */
-export async function inSpan<T>(
+export function inSpan<T>(
   { name, attributes = {} }: SpanOptions,
   work: (span: Pick<Span, "setAttribute">) => Promise<T>,
 ): Promise<T> {
-  if (!isTracing()) return await work(NO_SPAN);
-  return await tracer.startActiveSpan(name, { attributes }, async (span) => {
+  if (!isTracing()) return work(NO_SPAN);
+  return tracer.startActiveSpan(name, { attributes }, async (span) => {
     try {
       return await work(span);
     } catch (error) {
