@@ -134,10 +134,9 @@ class DenoSocket implements Socket, EventListenerObject {
   }
 
   send(frames: readonly Frame[]): void {
-    for (const frame of frames) {
-      if (!this.#isOpen) return;
-      this.#socket.send(frameText(frame));
-    }
+    // Nothing is told of it in between, so that it stays open for all of them.
+    if (!this.#isOpen) return;
+    for (const frame of frames) this.#socket.send(frameText(frame));
   }
 
   close(code: number, reason: string): void {
