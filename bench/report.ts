@@ -27,11 +27,17 @@ export function tableOf({ bench, rows, seconds }: Result): string {
     row.goal ?? "",
     row.isMet === null ? "" : row.isMet ? "met" : "**not met**",
   ]);
+  // A column in which nothing stands is left out: without a dash below its head there would be no table.
+  const columns = [...HEADS.keys()].filter((column) => cells.some((line) => line[column] !== ""));
   const widths = HEADS.map((head, column) =>
     Math.max(head.length, ...cells.map((line) => (line[column] as string).length))
   );
   const line = (words: readonly string[]) =>
-    `| ${words.map((word, column) => word.padEnd(widths[column] as number)).join(" | ")} |`;
+    `| ${
+      columns.map((column) => (words[column] as string).padEnd(widths[column] as number)).join(
+        " | ",
+      )
+    } |`;
   return [
     `### ${bench.name}`,
     "",

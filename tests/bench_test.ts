@@ -1,5 +1,7 @@
 // Tries the way of the benches at a size that says nothing about speed: what they measure with must find what is wrong.
 import assert from "node:assert/strict";
+import type { Row } from "../bench/bench.ts";
+import { tableOf } from "../bench/report.ts";
 import { Buffer } from "node:buffer";
 import { handshake } from "../bench/benches/handshake.ts";
 import { FrameScan } from "../bench/load/frame_scan.ts";
@@ -259,4 +261,18 @@ Deno.test("Medians, spreads and percentiles are those of the values", () => {
   assert.equal(median([4, 1, 3, 2]), 2.5);
   assert.equal(spread([0.5, 2]), "0.50–2.00");
   assert.equal(percentileOf([[1, 98], [7, 1], [900, 1]], 99), 7);
+});
+
+Deno.test("A table has a column for whatever stands in one, and each has dashes below its head", () => {
+  const bench = { name: "workers", work: "One thread and two" };
+  const row = { what: "one", value: "1", spread: "1–2", isMet: null };
+  const lines = (rows: readonly Row[]) =>
+    tableOf({ bench, rows, seconds: 1 }).split("\n").filter((line) => line.startsWith("|"));
+  assert.deepEqual(lines([row]), [
+    "| what | figure | spread |",
+    "| ---- | ------ | ------ |",
+    "| one  | 1      | 1–2    |",
+  ]);
+  const [, dashes] = lines([row, { ...row, goal: "1", isMet: true }]);
+  assert.equal(dashes, "| ---- | ------ | ------ | ---- | --- |");
 });
