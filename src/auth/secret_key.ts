@@ -12,14 +12,15 @@ const UNSECURED = base64url.encode('{"alg":"none"}');
 
 export class SecretKey implements KeySource {
   readonly state: KeysState = Object.freeze({ reached: true, failure: null });
-  readonly #secret: Buffer;
+  readonly #secret: Uint8Array<ArrayBuffer>;
   /** Stands for the secret, which nobody needs to see. */
   readonly #key = Object.freeze({});
   /** The encoded header that was found right last: an issuer's tokens share it. */
   #rightHeader = "";
 
   constructor(secret: string | Uint8Array<ArrayBuffer>) {
-    this.#secret = Buffer.from(secret as Uint8Array);
+    // Bytes of its own, not a part of what other buffers are cut from.
+    this.#secret = typeof secret === "string" ? new TextEncoder().encode(secret) : secret.slice();
     const { length } = this.#secret;
     if (length < MIN_SECRET_BYTES) {
       throw new RangeError(
