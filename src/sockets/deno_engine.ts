@@ -2,14 +2,11 @@
 // verified a client before it comes here; what this engine can't defend against is said where it is chosen.
 import { type Frame, frameText } from "../protocol/frame.ts";
 import type { Admission, Engine, EngineOptions, Socket, SocketEvents } from "./socket.ts";
-import { targetOf } from "./request_target.ts";
+import { targetInUrl } from "./request_target.ts";
 import { upgradeFault } from "./upgrade_fault.ts";
 
 /** Milliseconds from an upgrade's answer to its open socket; of a client that has gone by then the runtime tells nobody. */
 const OPEN_TIMEOUT_MS = 2_000;
-
-/** What the runtime makes of a request's Host header and target, as far as a URL would leave both as they are. */
-const PLAIN_URL = /^https?:\/\/[\w.:[\]-]+(\/.*)$/;
 
 /** Serves HTTP and upgrades on one port until `shutdown`. Throws what listening throws. */
 export function serveDeno(options: EngineOptions): Engine {
@@ -60,7 +57,7 @@ async function answer(
 ): Promise<Response> {
   const { headers } = request;
   const isUpgrade = headers.get("upgrade")?.toLowerCase() === "websocket";
-  const target = isUpgrade ? targetIn(request.url) : URL.parse(request.url);
+  const target = isUpgrade ? targetInUrl(request.url) : URL.parse(request.url);
   if (target === null) return new Response("Bad request\n", { status: 400 });
   if (!isUpgrade || target.pathname !== options.path) {
     // The runtime has nothing that ends a connection; an answer that has ended frees it once its peer reads on or leaves.
@@ -89,12 +86,6 @@ async function answer(
   const takeBack = lent.revoke;
   new DenoSocket(upgrade.socket, { admission, waiting, takeBack, failed: options.failed });
   return upgrade.response;
-}
-
-/** Null where the Host header makes no URL. Who upgrades is asked for no more than the target, and a URL costs more. */
-function targetIn(url: string): Pick<URL, "pathname" | "search"> | null {
-  const [, target] = PLAIN_URL.exec(url) ?? [];
-  return target === undefined ? URL.parse(url) : targetOf(target);
 }
 
 /** One object for the port and its events, listening by itself: a closure for each event costs more than the rest. */

@@ -14,3 +14,15 @@ export function targetOf(target = "/"): Pick<URL, "pathname" | "search"> | null 
     ? { pathname: target, search: "" }
     : { pathname: target.slice(0, mark), search: target.slice(mark) };
 }
+
+/** A request's URL as the runtime makes it of the Host header and the target, as far as a URL would leave the host as it is. */
+const PLAIN_URL = /^https?:\/\/[\w.:[\]-]+(\/.*)$/;
+
+/**
+ * The same of a whole URL. Who upgrades is asked for no more than this, and a URL costs more: a host that is plain and yet
+ * none is not found out. Null where another makes no URL.
+ */
+export function targetInUrl(url: string): Pick<URL, "pathname" | "search"> | null {
+  const [, target] = PLAIN_URL.exec(url) ?? [];
+  return target === undefined ? URL.parse(url) : targetOf(target);
+}
