@@ -7,7 +7,8 @@ import { hasDuplicateMember } from "./has_duplicate_member.ts";
 import { createKeySource, type KeyOptions } from "./create_key_source.ts";
 import type { Authentic, ClaimRules, KeySource, KeysState } from "./key_source.ts";
 import { digestOf, RememberedTokens, type VerifiedToken } from "./remembered_tokens.ts";
-import { type Scope, scopeOf, type ScopeRules } from "./scope.ts";
+import { type Claims, type Scope, scopeOf, type ScopeRules } from "./scope.ts";
+import { TurnGate } from "./turn_gate.ts";
 
 /** Bytes of the longest token that is looked at: the usual bound of a whole request's headers, and of proxies before us. */
 export const MAX_TOKEN_BYTES = 8 * 1024;
@@ -50,6 +51,7 @@ class TokenVerifier implements Verifier {
   readonly #keys: KeySource;
   readonly #rules: ClaimRules;
   readonly #remembered = new RememberedTokens();
+  readonly #gate = new TurnGate();
   /** Verifications under way, by the digest of their token. */
   readonly #underWay = new Map<string, Promise<Judged>>();
   /** The encoded header that was last found to name nothing twice: tokens of one key share it. */
@@ -100,20 +102,23 @@ class TokenVerifier implements Verifier {
     }
     const underWay = this.#underWay.get(digest);
     if (underWay !== undefined) return await underWay;
-    const authentic = this.#authenticate(token);
-    const of = { token, digest };
-    if (!(authentic instanceof Promise)) return this.#judge(authentic, of);
-    const judging = authentic.then((it) => this.#judge(it, of))
-      .finally(() => this.#underWay.delete(digest));
+    const judging = this.#judged(token, digest).finally(() => this.#underWay.delete(digest));
     this.#underWay.set(digest, judging);
     return await judging;
+  }
+
+  /** In a row with all that came in the same turn: what one verification fetches from memory, the next has at hand. */
+  async #judged(token: string, digest: string): Promise<Judged> {
+    await this.#gate.pass();
+    const authentic = await this.#authenticate(token);
+    return this.#judge(authentic, { token, digest });
   }
 
   #judge(
     { claims, key }: Authentic,
     { token, digest }: { readonly token: string; readonly digest: string },
   ): Judged {
-    this.#assertUniqueNames(token);
+    this.#assertUniqueNames(token, claims);
     const judged = {
       scope: scopeOf(claims, this.#options),
       notBefore: instantOf(claims.nbf),
@@ -134,13 +139,15 @@ class TokenVerifier implements Verifier {
   }
 
   /** Two readers of a text that names a claim twice could see two tenants. */
-  #assertUniqueNames(token: string): void {
-    const [header = "", claims = ""] = token.split(".", 2);
+  #assertUniqueNames(token: string, claims: Claims): void {
+    const [header = "", payload = ""] = token.split(".", 2);
     if (header !== this.#uniqueHeader) {
-      assertUniqueNamesIn(header);
+      assertUniqueNamesIn(textOf(header));
       this.#uniqueHeader = header;
     }
-    assertUniqueNamesIn(claims);
+    const text = textOf(payload);
+    // What is written again as it was read names nothing twice; most issuers write as JSON.stringify does.
+    if (JSON.stringify(claims) !== text) assertUniqueNamesIn(text);
   }
 
   /** jose rounds its clock down to seconds, knows no future `iat`, and read the clock before the keys came. */
@@ -160,13 +167,15 @@ function instantOf(seconds: unknown): number {
   return typeof seconds === "number" ? seconds * 1000 : -Infinity;
 }
 
-function assertUniqueNamesIn(part: string): void {
-  if (hasDuplicateMember(decoder.decode(base64url.decode(part)))) {
-    throw invalid("Token names a claim or a header parameter twice");
-  }
+function assertUniqueNamesIn(json: string): void {
+  if (hasDuplicateMember(json)) throw invalid("Token names a claim or a header parameter twice");
 }
 
 const decoder = new TextDecoder();
+
+function textOf(part: string): string {
+  return decoder.decode(base64url.decode(part));
+}
 
 function refuse(error: unknown): never {
   if (error instanceof AuthError) throw error;
