@@ -47,19 +47,27 @@ export async function startService(
   return await portOf(process);
 }
 
-/**
- * The bare runtime, which sends so many messages a round to each socket once it is told to. It looks after dead peers as
- * the service does, and as the runtime does unless it is told not to; `none` leaves that away.
- */
+export interface ControlSettings {
+  /**
+   * Whether it looks after dead peers as the service does, and as the runtime does unless it is told not to; `none` leaves
+   * that away.
+   */
+  readonly idleTimeout?: "as the service" | "none";
+  /** Whether the runtime has the features that deno.json turns on for the service, or is as it comes. */
+  readonly features?: "as the service" | "none";
+}
+
+/** The bare runtime, which sends so many messages a round to each socket once it is told to. */
 export async function startControl(
   messages: number,
-  idleTimeout: "as the service" | "none" = "as the service",
+  { idleTimeout = "as the service", features = "none" }: ControlSettings = {},
 ): Promise<Subject> {
   const idleSeconds = idleTimeout === "none" ? 0 : 2 * PING_SECONDS;
+  const config = features === "none" ? ["--no-config"] : [];
   return await portOf(
     Child.start("subjects/control_entry.ts", {
       args: [{ messages, idleSeconds } satisfies ControlOptions],
-      flags: ["--v8-flags=--expose-gc"],
+      flags: [...config, "--v8-flags=--expose-gc"],
     }),
   );
 }

@@ -57,7 +57,9 @@ export const handshake: Bench = {
     const service = (settings: Readonly<Record<string, string>>) =>
       subject(startService({ synthetic }, { WS_POLL_SECONDS: "60", ...settings }));
     const control = await subject(startControl(1));
-    const untimed = await subject(startControl(1, "none"));
+    const untimed = await subject(
+      startControl(1, { idleTimeout: "none", features: "as the service" }),
+    );
     const ws = await service({ WS_ENGINE: "ws" });
     const deno = await service({ WS_ENGINE: "deno" });
     const wsJwks = await service({ WS_ENGINE: "ws", JWKS_URL });
@@ -117,7 +119,7 @@ export const handshake: Bench = {
     };
     return [
       row("control", { what: "control: bare upgrade" }),
-      row("untimed", { what: "bare upgrade without an idle time-out" }),
+      row("untimed", { what: "bare upgrade without an idle time-out, with no-legacy-abort" }),
       row("hs256", { what: "ws engine, HS256, fresh tokens", least: 0.7 }),
       row("hs256 seen", { what: "ws engine, HS256, a token seen before", least: 0.7 }),
       row("rs256", { what: "ws engine, RS256 by JWKS, fresh tokens" }),

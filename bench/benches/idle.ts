@@ -59,7 +59,7 @@ export const idle: Bench = {
       }, { WS_ENGINE, WS_POLL_SECONDS: "60" });
     const compared = new Rounds("control", { discarded: 0 });
     const bare = (idleTimeout: "as the service" | "none") => () =>
-      turn(() => startControl(1, idleTimeout), { path: "/", tokens: [""], follows: false });
+      turn(() => startControl(1, { idleTimeout }), { path: "/", tokens: [""], follows: false });
     say(`${rounds} rounds of 4 × ${sockets} sockets`);
     // Beside each other: what a process holds does not depend on what others do.
     await compared.measureTogether(
