@@ -29,6 +29,7 @@ function open() {
     epoll_create1: { parameters: ["i32"], result: "i32" },
     epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
     epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
+    poll: { parameters: ["pointer", "usize", "i32"], result: "i32" },
     recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
     send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
     read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
@@ -85,6 +86,11 @@ export class Libc {
       0,
       this.#symbols.epoll_wait(this.#queue, this.#events, this.#maxEvents, timeoutMs),
     );
+  }
+
+  /** Sleeps without watching anything. */
+  sleep(ms: number): void {
+    this.#symbols.poll(null, 0n, ms);
   }
 
   /** The nth ready descriptor. */

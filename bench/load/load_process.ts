@@ -79,6 +79,11 @@ const ACCEPT = Buffer.from("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 const HEAD_END = Buffer.from("\r\n\r\n");
 const CLOSE_FRAME = new Uint8Array([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
 const MAX_FD = 1 << 17;
+/**
+ * What only comes in is looked at so often: a sender on the same machine pays for waking who waits for it, with each
+ * write, and no client of a real one does that to it.
+ */
+const GATHER_MS = 1;
 
 const enum Phase {
   Gone,
@@ -127,6 +132,7 @@ class LoadProcess {
     const decoder = new TextDecoder();
     let rest = "";
     while (true) {
+      if (!this.#isInHaste) this.#libc.sleep(GATHER_MS);
       const count = this.#libc.wait(this.#probe === null ? 1_000 : 1);
       const now = Date.now();
       for (let nth = 0; nth < count; nth++) {
@@ -145,6 +151,11 @@ class LoadProcess {
       }
       if (this.#probe !== null) this.#ask();
     }
+  }
+
+  /** Whether somebody counts the time until its next answer. */
+  get #isInHaste(): boolean {
+    return this.#connecting !== null || this.#awaited !== null || this.#probe !== null;
   }
 
   #obey(order: Order): void {
