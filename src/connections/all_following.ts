@@ -78,6 +78,7 @@ export class AllFollowing {
     const gone = before === null ? { latest: 0, every: 0 } : followingOf(before.options, -1);
     feeds.change({
       tenantId: group.tenantId,
+      at: beganAt,
       devices: releasedBy(replaced),
       all: { latest: added.latest + gone.latest, every: added.every + gone.every },
       first: { devices: [], all: progress.isOwed, alerts: false },

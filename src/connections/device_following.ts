@@ -61,6 +61,7 @@ export class DeviceFollowing {
     const added = subscriptions.map((subscription) => interestOf(subscription, 1));
     this.#options.feeds.change({
       tenantId: group.tenantId,
+      at: this.#options.clock.now(),
       devices: [...added, ...releasedBy(replaced)],
       first: { devices: first, alerts: false },
     });

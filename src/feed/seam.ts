@@ -7,6 +7,8 @@ import type { Alert, AlertChanges, Sample } from "../protocol/server_messages.ts
 /** A change of what one tenant's connections follow; counts are differences, positive or negative. */
 export interface InterestChange {
   readonly tenantId: string;
+  /** When it was asked for, in milliseconds since the epoch; now where nothing is said. */
+  readonly at?: number;
   readonly connections?: number;
   readonly devices?: readonly DeviceInterest[];
   /** Who follows every device of the tenant. */

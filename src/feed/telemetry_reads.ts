@@ -92,17 +92,18 @@ export class TelemetryReads {
   }
 
   /** Keeps in step with a change of interest that has been counted. */
-  change({ devices = [], all }: InterestChange): void {
-    const { interest } = this.#options;
+  change({ devices = [], all, at }: InterestChange): void {
+    const { clock, interest } = this.#options;
+    const since = instantOfMs(at ?? clock.now());
     for (const { deviceId } of devices) {
       if (!interest.follows(deviceId)) this.#states.forget(deviceId);
-      if (this.#isNamedEvery(deviceId)) this.#tracks.want(deviceId);
+      if (this.#isNamedEvery(deviceId)) this.#tracks.want(deviceId, since);
       if (interest.followsEvery(deviceId)) continue;
       this.#tracks.forget(deviceId);
       this.#trackReads.forget(deviceId);
     }
     if (all === undefined) return;
-    if (interest.followsAllEvery) this.#tracks.wantAll();
+    if (interest.followsAllEvery) this.#tracks.wantAll(since);
     else this.#tracks.forgetAll((id) => this.#isNamedEvery(id));
     if (!interest.followsAll) this.#forgetUnfollowed(this.#states.deviceIds);
   }

@@ -95,12 +95,15 @@ export class TrackReads {
     return { devices, batches, counts: null };
   }
 
-  /** Begins the devices of which nothing can come late any more: what is stored of them is known by its newest. */
+  /**
+   * Begins the devices that need no range: those of which nothing can come late any more, and those that were asked for
+   * so long ago, by reads that failed, that all that may come late is new.
+   */
   beginFar({ claim, start }: StartedClaim, newestOf: NewestOf): readonly DeviceBatch[] {
     const { lateMs, nearMs, tracks } = this.#options;
     const bound = instantOfMs(start.readAt - nearMs);
     const begun: DeviceBatch[] = [];
-    for (const deviceId of claim.devices.keys()) {
+    for (const [deviceId, { since }] of claim.devices) {
       if (!tracks.isOpen(claim, deviceId)) continue;
       const missedBy = tracks.missedBy(deviceId);
       if (missedBy !== null) {
@@ -109,15 +112,27 @@ export class TrackReads {
         continue;
       }
       const cursor = newestOf(deviceId);
-      if (cursor === undefined || (cursor !== null && cursor >= bound)) continue;
-      const floor = cursor === null ? {} : { floor: cursor };
-      const track = new Track({ deviceId, cursor, start, lateMs, ...floor });
+      if (cursor === undefined) continue;
+      const near = new Track({ deviceId, cursor, start, lateMs });
+      const isNew = cursor !== null && cursor > since;
+      if (isNew && (cursor < bound || near.floor > since)) {
+        const track = new Track({ deviceId, cursor: null, start, lateMs, floor: since });
+        begun.push(tracks.begin(track, start.readAt));
+        continue;
+      }
+      if (cursor !== null && cursor >= bound) continue;
+      const track = cursor === null
+        ? near
+        : new Track({ deviceId, cursor, start, lateMs, floor: cursor });
       begun.push(tracks.begin(track, start.readAt));
     }
     return begun;
   }
 
-  /** Begins the others: what is stored of the time in which samples may still come late must not be told as new. */
+  /**
+   * Begins the others: what is stored of the time in which samples may still come late must not be told as new, but for
+   * what is later than the instant at which the device was asked for.
+   */
   async beginNear({ claim, start }: StartedClaim): Promise<readonly DeviceBatch[] | null> {
     const { lateMs, states, tracks } = this.#options;
     const deviceIds = [...claim.devices.keys()].filter((id) => tracks.isOpen(claim, id));
@@ -134,14 +149,18 @@ export class TrackReads {
     const batches: DeviceBatch[] = [];
     for (const { deviceId, samples, truncated } of ranges) {
       const beginning = beginnings.get(deviceId);
-      if (beginning === undefined || !tracks.isOpen(claim, deviceId)) continue;
-      const stored = samples.map(({ timestamp }) => timestamp);
-      const seen = beginning.cursor === null ? stored : [beginning.cursor, ...stored];
-      const newest = seen.toSorted().at(-1) ?? null;
-      // Where there is more than one read brings, what it did not bring counts as too old.
-      const oldest = truncated.has(deviceId) ? stored.at(-1) ?? "" : "";
-      const floor = oldest > beginning.floor ? oldest : beginning.floor;
-      const track = new Track({ ...beginning, cursor: newest, floor, seen });
+      const since = claim.devices.get(deviceId)?.since;
+      if (beginning === undefined || since === undefined || !tracks.isOpen(claim, deviceId)) {
+        continue;
+      }
+      const read = samples.map(({ timestamp }) => timestamp);
+      const found = beginning.cursor === null ? read : [beginning.cursor, ...read];
+      const seen = found.filter((timestamp) => timestamp <= since).toSorted();
+      // Where there is more than one read brings, what it did not bring counts as too old, unless it is new.
+      const oldest = truncated.has(deviceId) ? read.at(-1) ?? "" : "";
+      const natural = oldest > beginning.floor ? oldest : beginning.floor;
+      const floor = natural < since ? natural : since;
+      const track = new Track({ ...beginning, cursor: seen.at(-1) ?? null, floor, seen });
       batches.push(tracks.begin(track, start.readAt));
     }
     return batches;

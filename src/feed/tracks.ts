@@ -13,6 +13,8 @@ export interface TracksOptions {
 /** Something whose beginning waits for a read: `new` for the next one, `failed` for the next tick's. */
 interface Beginning {
   phase: "new" | "reading" | "failed";
+  /** Instant with nine digits at which it was first asked for: samples later than it are new, whenever they are read. */
+  readonly since: string;
 }
 
 /** The time during which somebody follows every sample of every device. */
@@ -70,13 +72,16 @@ export class Tracks {
     return this.#all?.phase === "new";
   }
 
-  want(deviceId: string): void {
+  /** Has a track begun at an instant with nine digits, where there is none yet. */
+  want(deviceId: string, since: string): void {
     if (this.#tracks.has(deviceId) || this.#beginnings.has(deviceId)) return;
-    this.#beginnings.set(deviceId, { phase: "new" });
+    // Who follows all devices, and has met none of them yet, follows this one for longer.
+    const unmet = this.#all?.start === null ? this.#all.since : null;
+    this.#beginnings.set(deviceId, { phase: "new", since: unmet ?? since });
   }
 
-  wantAll(): void {
-    this.#all ??= { phase: "new", start: null, untracked: new Set() };
+  wantAll(since: string): void {
+    this.#all ??= { phase: "new", since, start: null, untracked: new Set() };
   }
 
   forget(deviceId: string): void {
@@ -158,7 +163,7 @@ export class Tracks {
         const track = new Track({ deviceId, cursor: null, start: missedBy, lateMs });
         begun.push(this.begin(track, start.readAt));
       } else if (!this.#beginnings.has(deviceId)) {
-        const beginning: Beginning = { phase: "reading" };
+        const beginning: Beginning = { phase: "reading", since: all.since };
         this.#beginnings.set(deviceId, beginning);
         claim.devices.set(deviceId, beginning);
       }

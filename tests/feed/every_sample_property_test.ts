@@ -115,6 +115,8 @@ interface Written {
 /** The time during which a device was followed without a break. */
 interface Period {
   readonly followedAt: number;
+  /** When it was followed last in another way, by its name or as one of all: who did before may have left. */
+  changedAt: number;
   /** Under all devices only: whether there was nothing of it when it began. */
   begunAt: number | null;
   firstFloor: string;
@@ -262,10 +264,13 @@ class World {
   }
 
   #begin(deviceId: string, isFollowed: boolean): void {
+    const period = this.#periods.get(deviceId);
     if (!isFollowed) this.#periods.delete(deviceId);
-    else if (!this.#periods.has(deviceId)) {
+    else if (period !== undefined) period.changedAt = this.clock.now();
+    else {
       this.#periods.set(deviceId, {
         followedAt: this.clock.now(),
+        changedAt: this.clock.now(),
         begunAt: null,
         firstFloor: "",
         floor: "",
@@ -308,7 +313,7 @@ class World {
       assert.ok(!period.delivered.has(timestamp), "nothing is delivered twice");
       period.delivered.add(timestamp);
       const written = this.#written.get(deviceId)?.find((one) => one.timestamp === timestamp);
-      assert.ok(written !== undefined && written.visibleAt >= period.followedAt, "only new ones");
+      assert.ok(written !== undefined && isNewIn(period, written), "only new ones");
       assert.equal((frame.message as { device_id: string }).device_id, deviceId);
     }
   }
@@ -319,7 +324,12 @@ class World {
       const written = this.#written.get(deviceId) ?? [];
       const begunAt = this.#begunAt(written, period);
       return written
-        .filter((sample) => sample.visibleAt > begunAt && this.#isDue(sample, period))
+        .filter((sample) =>
+          (sample.visibleAt > begunAt && this.#isDue(sample, period)) ||
+          // Whatever the first reads did, what was stored until one worked and is later than their asking.
+          (sample.visibleAt <= (period.begunAt ?? this.clock.now()) && sample.isInTime &&
+            sample.timestamp > instantOfMs(period.changedAt))
+        )
         .filter(({ timestamp }) => !period.delivered.has(timestamp))
         .map(({ timestamp }) => `${deviceId} ${timestamp}`);
     });
@@ -339,6 +349,11 @@ class World {
     if (this.#isTruncating && timestamp <= period.firstFloor) return false;
     return isInTime || (isInOrder && period.hadSample);
   }
+}
+
+/** A clock that runs ahead makes samples that are new whenever they were stored. */
+function isNewIn({ followedAt }: Period, { timestamp, visibleAt }: Written): boolean {
+  return visibleAt >= followedAt || timestamp > instantOfMs(followedAt);
 }
 
 for (const maxRangeSamples of [null, 5]) {

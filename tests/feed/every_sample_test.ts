@@ -417,3 +417,74 @@ Deno.test("A silent device's long read does not hold back what the others have",
   await feed.clock.advance(400);
   assert.equal(world.samples("silent").length, 1);
 });
+
+Deno.test("A sample that is stored after a device is asked for and before its first read is told", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  telemetry.store("dev-1");
+  feed.followEvery(["dev-1"]);
+  await feed.clock.advance(2);
+  const stored = telemetry.store("dev-1");
+  await feed.clock.advance(PHASE_MS);
+  assert.deepEqual(world.samples(), [stored]);
+});
+
+Deno.test("Who begins to follow while telemetry is down is told what was stored meanwhile, once it is read", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  telemetry.store("dev-1");
+  telemetry.store("dev-2", { ageMs: 3_600_000 });
+  telemetry.fault = () => outage();
+  feed.followEvery(["dev-1", "dev-2", "dev-3"]);
+  await feed.clock.advance(POLL_MS);
+  // What a writer held back in the meantime comes with the outage's end, each with the time at which it was taken.
+  await feed.clock.advance(10 * LATE_MS);
+  const stored = ["dev-1", "dev-2", "dev-3"].map((deviceId) =>
+    [25_000, 12_000, 1_000].map((ageMs) => telemetry.store(deviceId, { ageMs }))
+  );
+  telemetry.fault = null;
+  await feed.clock.advance(65_000);
+  const batches = world.batches();
+  const told = (deviceId: string) =>
+    batches.filter((batch) => batch.deviceId === deviceId)
+      .flatMap(({ samples }) => samples.map(({ sample }) => sample.timestamp));
+  assert.deepEqual(["dev-1", "dev-2", "dev-3"].map(told), stored);
+});
+
+Deno.test("Who begins to follow all devices while telemetry is down is told what was stored meanwhile", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  telemetry.store("dev-1");
+  telemetry.fault = () => outage();
+  feed.feeds.change({ tenantId: "acme", all: { latest: 0, every: 1 } });
+  await feed.clock.advance(POLL_MS);
+  const first = telemetry.store("dev-1");
+  const other = telemetry.store("dev-2");
+  await feed.clock.advance(10 * LATE_MS);
+  // Asked for by its name in the middle: who follows all does so for longer.
+  feed.followEvery(["dev-2"]);
+  const second = telemetry.store("dev-1");
+  telemetry.fault = null;
+  await feed.clock.advance(65_000);
+  const batches = world.batches();
+  const told = (deviceId: string) =>
+    batches.filter((batch) => batch.deviceId === deviceId)
+      .flatMap(({ samples }) => samples.map(({ sample }) => sample.timestamp));
+  assert.deepEqual([told("dev-1"), told("dev-2")], [[first, second], [other]]);
+});
+
+Deno.test("More than one read brings of an outage's samples comes in order, until all are told", async () => {
+  using world = everyFixture({ maxRangeSamples: 5 });
+  const { feed, telemetry } = world;
+  telemetry.store("dev-1");
+  telemetry.fault = () => outage();
+  feed.followEvery(["dev-1"]);
+  const stored: string[] = [];
+  for (let nth = 0; nth < 23; nth++) {
+    await feed.clock.advance(POLL_MS);
+    stored.push(telemetry.store("dev-1"));
+  }
+  telemetry.fault = null;
+  await feed.clock.advance(75_000);
+  assert.deepEqual(world.samples(), stored);
+});
