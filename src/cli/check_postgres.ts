@@ -112,6 +112,7 @@ export async function* checkAlertReads(
         tenantId,
         limit: MAX_ALERTS,
         changedSince: null,
+        changedLimit: 0,
         isCounted: true,
         signal,
       });

@@ -1,6 +1,7 @@
 // Reads a tenant's open alerts, and what changed of them where somebody wants to know, and keeps what the last read said;
 // a late answer never replaces a newer one.
 import type { Clock } from "../clock.ts";
+import type { Log } from "../observe/log.ts";
 import { type Frame, frameOf } from "../protocol/frame.ts";
 import { instantOfMs } from "../protocol/nano_instant.ts";
 import type { Alert } from "../protocol/server_messages.ts";
@@ -16,6 +17,7 @@ export interface AlertStatesOptions {
   readonly maxOpenAlerts: number;
   readonly lateMs: number;
   readonly clock: Clock;
+  readonly log: Log;
   readonly signal: AbortSignal;
 }
 
@@ -39,6 +41,12 @@ interface Whole {
   readonly known: KnownAlerts;
 }
 
+/**
+ * Greatest number of changes that one read brings, where fewer alerts than that may be open: what one interval, and the
+ * time in which alerts may be noted late, brings of a plant that trips.
+ */
+export const MAX_CHANGED_ALERTS = 20_000;
+
 interface StartedAlertRead {
   readonly seq: number;
   readonly readAt: number;
@@ -48,6 +56,7 @@ export class AlertStates {
   readonly #options: AlertStatesOptions;
   #held: Held | null = null;
   #whole: Whole | null = null;
+  #isChangedTruncated = false;
 
   constructor(options: AlertStatesOptions) {
     this.#options = options;
@@ -73,14 +82,18 @@ export class AlertStates {
     const start = { seq, readAt: clock.now() };
     // At the first read, too: what was closed just before it must not be told as new by the second.
     const changedSince = instantOfMs((this.#whole?.readAt ?? start.readAt) - lateMs);
-    const { open: alerts, changed, counts } = await source.readState({
+    const limit = Math.max(maxAlerts, maxOpenAlerts);
+    const changedLimit = Math.max(limit, MAX_CHANGED_ALERTS);
+    const { open: alerts, changed, isChangedTruncated, counts } = await source.readState({
       tenantId,
-      limit: Math.max(maxAlerts, maxOpenAlerts),
+      limit,
       changedSince,
+      changedLimit,
       isCounted: true,
       signal,
     });
     if (this.#isSuperseded(start)) return null;
+    this.#noteTruncated(isChangedTruncated, changedLimit);
     const open = alerts.slice(0, maxOpenAlerts);
     const total = counts?.total ?? alerts.length;
     const before = this.#whole;
@@ -94,6 +107,14 @@ export class AlertStates {
       whole: { open, total, number, changes },
       counts,
     });
+  }
+
+  #noteTruncated(isTruncated: boolean, limit: number): void {
+    const isTold = this.#isChangedTruncated;
+    this.#isChangedTruncated = isTruncated;
+    if (isTold || !isTruncated) return;
+    const { log, tenantId } = this.#options;
+    log.warning("alert_changes_truncated", { tenant: tenantId, limit });
   }
 
   #isSuperseded({ seq }: StartedAlertRead): boolean {

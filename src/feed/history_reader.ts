@@ -114,6 +114,7 @@ export class HistoryReader implements Histories {
       tenantId,
       limit: maxOpenAlerts,
       changedSince: since,
+      changedLimit: maxOpenAlerts,
       isCounted: false,
       signal,
     };

@@ -19,6 +19,8 @@ export interface AlertsQuery extends OpenAlertsQuery {
 export interface AlertStateQuery extends OpenAlertsQuery {
   /** Also the alerts that were created or closed later than this instant (nine digits); null for none. */
   readonly changedSince: string | null;
+  /** Greatest number of those: the latest come. */
+  readonly changedLimit: number;
   /** Whether all open alerts are counted, however many the limit lets through. */
   readonly isCounted: boolean;
 }
@@ -34,9 +36,9 @@ export interface ChangedAlert {
 export interface AlertTableState {
   /** As `readOpen` gives them. */
   readonly open: readonly Alert[];
-  /** The latest changes, oldest first; at most `limit`. */
+  /** The latest changes, oldest first; at most `changedLimit`. */
   readonly changed: readonly ChangedAlert[];
-  /** Whether there were more changes than the limit. */
+  /** Whether there were more changes than that. */
   readonly isChangedTruncated: boolean;
   /** Open alerts in all and by severity (`"none"` for those without one); null unless they were asked for. */
   readonly counts: {

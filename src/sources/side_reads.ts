@@ -49,7 +49,7 @@ export type SideRanges = Omit<RangeQuery, keyof SideQuery>;
 
 export type SideAlertState =
   & SideQuery
-  & Pick<AlertStateQuery, "limit" | "changedSince" | "isCounted">;
+  & Pick<AlertStateQuery, "limit" | "changedSince" | "changedLimit" | "isCounted">;
 
 type SourceName = "telemetry" | "alerts";
 

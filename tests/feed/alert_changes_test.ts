@@ -1,6 +1,7 @@
 // What a feed reads of the alerts when somebody needs more than the core list, and what it makes of it.
 import assert from "node:assert/strict";
 import type { FeedRegistryOptions } from "../../src/feed/feed_registry.ts";
+import { MAX_CHANGED_ALERTS } from "../../src/feed/alert_states.ts";
 import type { AlertState } from "../../src/feed/seam.ts";
 import { instantOfMs } from "../../src/protocol/nano_instant.ts";
 import { outage } from "../support/fake_sources.ts";
@@ -62,6 +63,7 @@ Deno.test("Who follows changes is served by one read, which is the core list's t
     tenantId: "acme",
     limit: 1_000,
     changedSince: instantOfMs(feed.clock.now() - POLL_MS - LATE_MS),
+    changedLimit: MAX_CHANGED_ALERTS,
     isCounted: true,
   }]);
   const [state] = world.states();
@@ -110,6 +112,59 @@ Deno.test("A list longer than the limit is cut and counted; the core list stays 
   assert.deepEqual(state?.whole?.open, alerts.slice(0, 150));
   assert.equal(state?.whole?.total, 200);
   assert.deepEqual(state?.frame.message, { type: "alerts", alerts: alerts.slice(0, 100) });
+});
+
+Deno.test("More alerts may come and go, and close beyond the list's end, than the list holds: all are told", async () => {
+  using world = alertFixture({ maxOpenAlerts: 3 });
+  const { feed } = world;
+  const open = Array.from({ length: 9 }, (_, nth) => created(feed.clock.now() - 60_000, 1 + nth));
+  feed.sources.setAlerts("acme", open.toReversed());
+  world.followChanges();
+  await feed.clock.advance(PHASE_MS);
+  world.changes();
+  // Three newer ones push those that are known off the list's end.
+  const newer = Array.from({ length: 3 }, (_, nth) => created(feed.clock.now(), 10 + nth));
+  feed.sources.setAlerts("acme", [...newer.toReversed(), ...open.toReversed()]);
+  await feed.clock.advance(POLL_MS);
+  assert.deepEqual(world.changes().map(([, opened, closed]) => [opened, closed]), [[
+    [12, 11, 10],
+    [],
+  ]]);
+  const closed_at = new Date(feed.clock.now()).toISOString().replace("Z", "000Z");
+  const passed = Array.from(
+    { length: 9 },
+    (_, nth) => ({ ...created(feed.clock.now(), 20 + nth), closed_at }),
+  );
+  const closed = open.map((alert) => ({ ...alert, closed_at }));
+  feed.sources.setAlerts("acme", [...passed.toReversed(), ...newer.toReversed(), ...closed]);
+  await feed.clock.advance(POLL_MS);
+  const [changes] = world.states().map(({ whole }) => whole?.changes);
+  const ids = (alerts: readonly { readonly alert_id: number }[]) =>
+    alerts.map(({ alert_id }) => alert_id);
+  assert.deepEqual(ids(changes?.opened ?? []).toSorted((a, b) => a - b), ids(passed));
+  assert.deepEqual(
+    changes?.closed.toSorted((a, b) => a - b),
+    [7, 8, 9, ...ids(passed)],
+    "those that were told to be open, and those that came and went",
+  );
+});
+
+Deno.test("More changes than one read brings are said in the log, once for as long as it lasts", async () => {
+  using world = alertFixture();
+  const { feed } = world;
+  world.followChanges();
+  await feed.clock.advance(PHASE_MS);
+  const closed_at = new Date(feed.clock.now()).toISOString().replace("Z", "000Z");
+  const passed = Array.from(
+    { length: MAX_CHANGED_ALERTS + 1 },
+    (_, nth) => ({ ...created(feed.clock.now(), 1 + nth), closed_at }),
+  );
+  feed.sources.setAlerts("acme", passed);
+  const warnings = () => feed.log.of("alert_changes_truncated").map(({ fields }) => fields);
+  await feed.clock.advance(2 * POLL_MS);
+  assert.deepEqual(warnings(), [{ tenant: "acme", limit: MAX_CHANGED_ALERTS }]);
+  await feed.clock.advance(LATE_MS + 2 * POLL_MS);
+  assert.equal(warnings().length, 1);
 });
 
 Deno.test("A limit below the core list's does not cut the core list", async () => {

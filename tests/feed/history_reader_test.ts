@@ -492,7 +492,13 @@ Deno.test("Alerts that came and went, or went, since the instant are told apart 
   assert.deepEqual(history.passed.map(({ alert_id }) => alert_id), [2, 5]);
   assert.deepEqual([history.closed, history.isTruncated], [[1, 2, 5], true]);
   const [{ signal: _, ...asked } = {}] = fixture.alertReads;
-  assert.deepEqual(asked, { tenantId: "acme", limit: 7, changedSince: since, isCounted: false });
+  assert.deepEqual(asked, {
+    tenantId: "acme",
+    limit: 7,
+    changedSince: since,
+    changedLimit: 7,
+    isCounted: false,
+  });
 
   fixture.alertState = DOWN;
   await assert.rejects(

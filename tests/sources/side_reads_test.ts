@@ -171,6 +171,7 @@ Deno.test("The state of the alerts is one question, passed on as it was asked", 
     tenantId: "acme",
     limit: 5,
     changedSince: "2026-11-18T11:00:00.000000000Z",
+    changedLimit: 5,
     isCounted: true,
   };
   const answer = await reads.alertState({ ...asked, signal: new AbortController().signal });
@@ -198,7 +199,14 @@ Deno.test("Questions of several devices and of alerts wait in their source's lin
     isAsked = true;
     return RANGE;
   });
-  const asked = { tenantId: "acme", limit: 1, changedSince: null, isCounted: false, signal };
+  const asked = {
+    tenantId: "acme",
+    limit: 1,
+    changedSince: null,
+    changedLimit: 1,
+    isCounted: false,
+    signal,
+  };
   // Alerts have a line of their own.
   assert.equal((await reads.alertState(asked)).ok, true);
   assert.equal(isAsked, false, "which range is asked for when its turn has come");

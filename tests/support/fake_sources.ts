@@ -166,7 +166,7 @@ function toAlert({ closed_at: _, ...alert }: StoredAlert): Alert {
 
 function stateOf(
   stored: readonly StoredAlert[],
-  { limit, changedSince, isCounted }: Omit<AlertStateQuery, "signal" | "tenantId">,
+  { limit, changedSince, changedLimit, isCounted }: Omit<AlertStateQuery, "signal" | "tenantId">,
 ): AlertTableState {
   const open = stored.filter(isOpen);
   const changes = changedSince === null ? [] : stored
@@ -185,8 +185,8 @@ function stateOf(
   }
   return {
     open: open.slice(0, limit).map(toAlert),
-    changed: changes.slice(-limit),
-    isChangedTruncated: changes.length > limit,
+    changed: changes.slice(-changedLimit),
+    isChangedTruncated: changes.length > changedLimit,
     counts: isCounted ? { total: open.length, bySeverity } : null,
   };
 }

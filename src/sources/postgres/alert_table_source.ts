@@ -24,13 +24,13 @@ export function createAlertSource(pool: PostgresPool, options: AlertTableOptions
   };
   return {
     readOpen: (query) => readAlerts({ ...query, status: "OPEN" }),
-    async readState({ tenantId, limit, changedSince, isCounted, signal }) {
+    async readState({ tenantId, limit, changedSince, changedLimit, isCounted, signal }) {
       const parameters = [
         tenantId,
         limit,
         changedSince === null ? null : toLowerBound(changedSince),
         // One more than is wanted tells whether there are more.
-        limit + 1,
+        changedLimit + 1,
         String(isCounted),
       ];
       const [rows] = await pool.readAsTenant(
@@ -41,8 +41,8 @@ export function createAlertSource(pool: PostgresPool, options: AlertTableOptions
       const changed = rows.filter(({ part }) => part === "changed").map(toChanged);
       return {
         open: rows.filter(({ part }) => part === "open").map(toAlert),
-        changed: changed.slice(-limit),
-        isChangedTruncated: changed.length > limit,
+        changed: changed.slice(-changedLimit),
+        isChangedTruncated: changed.length > changedLimit,
         counts: isCounted ? toCounts(rows.filter(({ part }) => part === "count")) : null,
       };
     },

@@ -45,6 +45,7 @@ function stateOn(
     tenantId,
     limit: 100,
     changedSince: null,
+    changedLimit: 100,
     isCounted: false,
     ...forever(),
     ...query,
@@ -135,9 +136,13 @@ postgresSuite("The state of the alerts", {
     // Of one instant, the higher number is the later one.
     const all = created.flatMap((id, n) => [id, closed[n] ?? 0]);
     for (const limit of [1, 2, 3, 4, 5, 7, 8, 9]) {
-      const state = await readState(server, tenant, { changedSince: since(9), limit });
+      const state = await readState(server, tenant, {
+        changedSince: since(9),
+        changedLimit: limit,
+      });
       assert.deepEqual(changes(state).map(([id]) => id), all.slice(-limit), `limit ${limit}`);
       assert.equal(state.isChangedTruncated, limit < all.length, `limit ${limit}`);
+      assert.equal(state.open.length, created.length, "which bounds the changes and nothing else");
     }
   },
 
@@ -165,7 +170,7 @@ postgresSuite("The state of the alerts", {
     await insert(server, { tenant, createdAt: at(2), closedAt: "-infinity" });
     await insert(server, { tenant, createdAt: "infinity", closedAt: at(12) });
     const last = await insert(server, { tenant, createdAt: at(12) });
-    const state = await readState(server, tenant, { changedSince: since(10), limit: 2 });
+    const state = await readState(server, tenant, { changedSince: since(10), changedLimit: 2 });
     assert.deepEqual(changes(state), [[fresh, false, null], [last, true, null]]);
     assert.equal(state.isChangedTruncated, false);
   },
@@ -220,7 +225,7 @@ postgresSuite("The state of the alerts", {
       return looksAt(Plan);
     };
     const hourAgo = new Date(Date.now() - 3_600_000).toISOString();
-    const whole = await looks(["plan", 1_000, hourAgo, 1_001, "true"]);
+    const whole = await looks(["plan", 1_000, hourAgo, 20_001, "true"]);
     assert.deepEqual(whole.map(({ index }) => index).sort(), [
       "fleet_alert_closed",
       "fleet_alert_created",
