@@ -136,8 +136,19 @@ export class DeviceSubscription implements Progress, Offering {
     const { state } = this.device;
     if (state === null) return Infinity;
     const { sample, isStale, readAt } = state;
-    if (sample === null || isStale) return readAt - lateMs;
-    return Math.min(Date.parse(sample.timestamp), readAt) - lateMs;
+    if (sample === null) return readAt - lateMs;
+    const point = isStale
+      ? readAt - lateMs
+      : Math.min(Date.parse(sample.timestamp), readAt) - lateMs;
+    return Math.min(point, this.#unreadMs(sample.timestamp));
+  }
+
+  /** Since when what is stored has still to be read, where the newest is known before those behind it; else Infinity. */
+  #unreadMs(newest: string): number {
+    if (this.follow === null) return Infinity;
+    const { cursor, floor } = this.follow;
+    // No later batch holds anything as old as the floor.
+    return floor !== null && (cursor === null || newest > cursor) ? Date.parse(floor) : Infinity;
   }
 
   #collectSamples(push: Push, follow: EveryFollow): void {
