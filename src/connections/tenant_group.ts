@@ -254,10 +254,9 @@ export class TenantGroup {
     device.deliver(batch);
   }
 
-  /** Every tick since somebody follows all devices reads all of them. */
-  #noteAllRead({ cause, devices: [first] }: Snapshot): void {
-    if (this.#all.size === 0 || cause !== "tick" || first === undefined) return;
-    if (first.readAt >= this.#allSince) this.#allReadAt = first.readAt;
+  #noteAllRead({ allReadAt }: Snapshot): void {
+    if (this.#all.size === 0 || allReadAt === null) return;
+    if (allReadAt >= this.#allSince) this.#allReadAt = allReadAt;
   }
 
   #unfollowAllEvery(): void {
@@ -268,7 +267,10 @@ export class TenantGroup {
   }
 
   #deliverAlerts(alerts: AlertState, deliveredAt: number): void {
-    if (this.#alertFollowers === 0 || (this.#alerts?.seq ?? 0) >= alerts.seq) return;
+    const { seq = 0, whole = null } = this.#alerts ?? {};
+    // The same read once more, for who needs more of it than those before did.
+    const isMore = seq === alerts.seq && whole === null && alerts.whole !== null;
+    if (this.#alertFollowers === 0 || (seq >= alerts.seq && !isMore)) return;
     this.#alerts = { ...alerts, deliveredAt };
     if (this.#wholeFollowers > 0) this.alertSteps.take(alerts);
   }

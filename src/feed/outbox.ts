@@ -8,6 +8,7 @@ export interface Parcel {
   readonly batches?: readonly DeviceBatch[];
   readonly alerts?: AlertState | null;
   readonly fleet?: FleetState | null;
+  readonly allReadAt?: number | null;
   readonly statuses?: readonly SourceStatus[];
 }
 
@@ -36,11 +37,19 @@ export class Outbox {
       this.#waiting.push(last);
     }
     if (cause === "tick") last.cause = cause;
+    last.allReadAt = parcel.allReadAt ?? last.allReadAt;
     last.devices = [...last.devices, ...devices];
     last.batches = [...last.batches, ...batches];
     last.alerts = alerts ?? last.alerts;
     last.fleet = fleet ?? last.fleet;
     last.statuses = [...last.statuses, ...statuses];
+  }
+
+  /** Adds a tick that has nothing in it. */
+  addTurn(): void {
+    const last = this.#waiting.at(-1);
+    if (last === undefined) this.#waiting.push(this.#empty("tick"));
+    else last.cause = "tick";
   }
 
   /** Takes back batches of devices whose every sample nobody follows any more. */
@@ -65,6 +74,7 @@ export class Outbox {
       batches: [],
       alerts: null,
       fleet: null,
+      allReadAt: null,
       statuses: [],
     };
   }

@@ -15,6 +15,7 @@ import { NotifiedReads } from "./notified_reads.ts";
 import { Outbox } from "./outbox.ts";
 import type { InterestChange, Snapshot, SourceName, SourceStatus } from "./seam.ts";
 import type { TelemetryNews } from "./telemetry_news.ts";
+import { runTicks } from "./run_ticks.ts";
 import { TelemetryReads } from "./telemetry_reads.ts";
 
 export interface FeedOptions {
@@ -108,7 +109,14 @@ export class TenantFeed {
         this.#flush();
       },
     });
-    this.#run(pollIntervalMs);
+    void runTicks({
+      firstAt: firstTickAt,
+      intervalMs: pollIntervalMs,
+      clock,
+      signal,
+      metrics: options.metrics ?? NO_METRICS,
+      tick: () => this.#tick(),
+    });
   }
 
   get interest(): Interest {
@@ -189,22 +197,6 @@ export class TenantFeed {
     });
   }
 
-  async #run(pollIntervalMs: number): Promise<void> {
-    const { clock, metrics = NO_METRICS } = this.#options;
-    const { signal } = this.#stopped;
-    let dueAt = this.firstTickAt;
-    while (!signal.aborted) {
-      await delay(clock, dueAt - clock.monotonicNow(), signal);
-      if (signal.aborted) return;
-      metrics.ticked(clock.monotonicNow() - dueAt);
-      await this.#tick();
-      const now = clock.monotonicNow();
-      dueAt += pollIntervalMs;
-      // Ticks that could not be held are left out, not made up for.
-      if (dueAt < now) dueAt = now + (pollIntervalMs - ((now - dueAt) % pollIntervalMs));
-    }
-  }
-
   /** Starts what is due and publishes it; a read that outlasts the grace is published by itself when it ends. */
   async #tick(): Promise<void> {
     const { clock } = this.#options;
@@ -232,24 +224,40 @@ export class TenantFeed {
   /** Resolves when what most devices wait for is in the outbox; what takes longer follows by itself. */
   #readTelemetryInTurn(): Promise<void> {
     return new Promise((resolve) => {
-      let isFirst = true;
+      let emitted = 0;
+      let hasNews = false;
       const emit = (news: TelemetryNews) => {
         this.#telemetryLane.answered();
         this.#addTelemetry("tick", news);
-        if (!isFirst) this.#flush();
-        isFirst = false;
+        if (emitted++ > 0) this.#flush();
+        hasNews ||= news.devices.length + news.batches.length > 0;
         resolve();
       };
       this.#telemetryLane.read(this.#stopped.signal, () => this.#telemetry.tick(emit))
-        .then(() => resolve());
+        .then((isRead) => {
+          if (isRead !== null && !hasNews) this.#giveTurn();
+          resolve();
+        });
     });
   }
 
   async #readAlertsInTurn(): Promise<void> {
     this.#notified.satisfy();
-    const news = await this.#alertLane.read(this.#stopped.signal, () => this.#readAlerts());
+    let isOvertaken = false;
+    const news = await this.#alertLane.read(this.#stopped.signal, async () => {
+      const news = await this.#readAlerts();
+      isOvertaken = news === null;
+      return news;
+    });
     this.#addAlerts("tick", news);
+    if (isOvertaken) this.#giveTurn();
     this.#notified.resume();
+  }
+
+  /** A read that began later has said it all, to those who waited for it: now the others look, as at every tick. */
+  #giveTurn(): void {
+    this.#outbox.addTurn();
+    this.#flush();
   }
 
   async #readFirstDevices(target: readonly string[] | "all"): Promise<boolean> {
@@ -288,7 +296,9 @@ export class TenantFeed {
     const fleet = this.#interest.followsFleet
       ? this.#fleet.take({ devices: counts, alerts: null })
       : null;
-    this.#outbox.add({ cause, devices, batches, fleet });
+    // What only the fleet's followers asked for says nothing of devices that nobody named.
+    const allReadAt = this.#interest.followsAll ? counts?.readAt ?? null : null;
+    this.#outbox.add({ cause, devices, batches, fleet, allReadAt });
   }
 
   #addAlerts(cause: Snapshot["cause"], news: AlertNews | null): void {

@@ -148,6 +148,7 @@ export class SharedFeeds {
         batches: begun,
         alerts,
         fleet: null,
+        allReadAt: null,
         statuses: Object.values(statuses ?? {}).filter(isDegraded),
       },
       change: first === undefined ? {} : {
@@ -183,10 +184,9 @@ export class SharedFeeds {
     const { alerts } = snapshot;
     if (alerts !== null && (tenant.alerts?.seq ?? 0) < alerts.seq) tenant.alerts = alerts;
     for (const { interest, packer, deliver, allSince } of tenant.followers.values()) {
-      const readAt = snapshot.devices[0]?.readAt ?? Infinity;
-      // A read that began before its interest was counted need not be one of all devices, as every later tick's is.
-      const isBefore = interest.followsAll && readAt <= allSince;
-      const parcel = packer.pack(isBefore ? { ...snapshot, cause: "first" } : snapshot);
+      // A read that began before its interest was counted need not say all that it found.
+      const isBefore = interest.followsAll && (snapshot.allReadAt ?? Infinity) <= allSince;
+      const parcel = packer.pack(isBefore ? { ...snapshot, allReadAt: null } : snapshot);
       if (parcel !== null) deliver(parcel);
     }
   }

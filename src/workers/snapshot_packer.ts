@@ -41,8 +41,8 @@ export class SnapshotPacker {
     if (!this.#interest.needsAlerts) this.#sentAlerts = null;
   }
 
-  /** What of the snapshot is followed there; null where that is nothing. */
-  pack({ tenantId, cause, devices, batches, alerts, fleet, statuses }: Snapshot):
+  /** What of the snapshot is followed there; null where that is nothing, and the snapshot is more than a tick. */
+  pack({ tenantId, cause, devices, batches, alerts, fleet, allReadAt, statuses }: Snapshot):
     | SnapshotParcel
     | null {
     const interest = this.#interest;
@@ -59,11 +59,14 @@ export class SnapshotPacker {
       ),
       alerts: alerts === null || !interest.needsAlerts ? null : this.#packAlerts(alerts),
       fleet: fleet === null || !interest.followsFleet ? null : packFleet(fleet),
+      allReadAt,
       statuses,
     };
     const isEmpty = parcel.devices.length + parcel.batches.length + statuses.length === 0 &&
       parcel.alerts === null && parcel.fleet === null;
-    return isEmpty ? null : parcel;
+    const isTick = cause === "tick" && devices.length + batches.length === 0 && alerts === null &&
+      fleet === null;
+    return isEmpty && !isTick ? null : parcel;
   }
 
   #packDevice({ deviceId, seq, readAt, version, isStale, sample }: DeviceState): DeviceParcel {

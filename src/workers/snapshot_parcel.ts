@@ -32,7 +32,8 @@ export interface FleetParcel extends Omit<FleetState, "frame"> {
   readonly message: FleetMessage;
 }
 
-export interface SnapshotParcel extends Pick<Snapshot, "tenantId" | "cause" | "statuses"> {
+export interface SnapshotParcel
+  extends Pick<Snapshot, "tenantId" | "cause" | "allReadAt" | "statuses"> {
   readonly devices: readonly DeviceParcel[];
   readonly batches: readonly BatchParcel[];
   readonly alerts: AlertParcel | null;

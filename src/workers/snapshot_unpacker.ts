@@ -44,7 +44,7 @@ export class SnapshotUnpacker {
   }
 
   unpack(
-    { tenantId, cause, devices, batches, alerts, fleet, statuses }: SnapshotParcel,
+    { tenantId, cause, devices, batches, alerts, fleet, allReadAt, statuses }: SnapshotParcel,
   ): Snapshot {
     const { message, ...fleetState } = fleet ?? { message: null };
     return {
@@ -65,6 +65,7 @@ export class SnapshotUnpacker {
       fleet: fleet === null || message === null
         ? null
         : { ...fleet, ...fleetState, frame: frameOf(message) },
+      allReadAt,
       statuses,
     };
   }

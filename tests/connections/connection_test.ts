@@ -172,6 +172,7 @@ Deno.test("Nothing is pushed once the connection has ended, not even what was du
     batches: [],
     alerts: { seq: 1, readAt: 0, version: 1, frame, whole: null },
     fleet: null,
+    allReadAt: null,
     statuses: [],
   }, systemClock.monotonicNow());
   followAnew();

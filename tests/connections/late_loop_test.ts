@@ -60,6 +60,7 @@ Deno.test("A connection whose turn comes after an interval's worth of sending st
       whole: null,
     },
     fleet: null,
+    allReadAt: null,
     statuses: [],
   }, now);
   await new Promise((resolve) => setTimeout(resolve, 0));

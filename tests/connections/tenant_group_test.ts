@@ -35,6 +35,7 @@ function deliver(group: TenantGroup, seq: number): void {
     batches: [],
     alerts,
     fleet: null,
+    allReadAt: null,
     statuses: [],
   }, seq);
 }
@@ -168,6 +169,7 @@ Deno.test("Who waits for a first value does not wait for its turn, whatever read
     batches: [],
     alerts: null,
     fleet: null,
+    allReadAt: null,
     statuses: [],
   };
   group.deliver({ ...snapshot, cause: "tick" }, 0);

@@ -207,9 +207,13 @@ Deno.test("A read that began before a worker followed all devices is not taken f
   released.resolve();
   await settle();
   const seen = (snapshots: readonly Snapshot[]) =>
-    snapshots.map(({ cause, devices }) => [cause, devices.map(({ deviceId }) => deviceId)]);
-  assert.deepEqual(seen(one.take()), [["tick", ["dev-1"]]]);
-  assert.deepEqual(seen(other.take()), [["first", ["dev-1"]]]);
+    snapshots.map(({ allReadAt, cause, devices }) => [
+      cause,
+      devices.map(({ deviceId }) => deviceId),
+      allReadAt !== null,
+    ]);
+  assert.deepEqual(seen(one.take()), [["tick", ["dev-1"], false]]);
+  assert.deepEqual(seen(other.take()), [["tick", ["dev-1"], false]]);
   await clock.advance(POLL_MS);
-  assert.deepEqual(seen(other.take()), [["tick", ["dev-1", "dev-2"]]]);
+  assert.deepEqual(seen(other.take()), [["tick", ["dev-1", "dev-2"], true]]);
 });

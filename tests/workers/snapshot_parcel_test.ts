@@ -27,6 +27,7 @@ function snapshotOf(...devices: readonly DeviceState[]): Snapshot {
     batches: [],
     alerts: null,
     fleet: null,
+    allReadAt: 1_000,
     statuses: [],
   };
 }
