@@ -91,12 +91,27 @@ export async function recoverAlerts(catchUp: AlertCatchUp, deps: CatchUpDeps): P
   );
   const isCut = whole.total > whole.open.length;
   const gone = new Set(history.closed);
+  // It may have been told of those before they fell off the end, and ignores the ids of others.
+  const last = place.isCut ? place.open.at(-1)?.created_at ?? "" : "";
+  const mayKnow = ({ alert_id, created_at }: Alert) => !known.has(alert_id) && created_at <= last;
+  const fallen = place.isCut
+    ? history.closed.filter((id) =>
+      !known.has(id) && !open.has(id) && !subscription.wasToldClosed(id) &&
+      !passed.some(({ alert_id }) => alert_id === id)
+    )
+    : [];
   const changes: AlertChanges = {
-    opened: [...whole.open.filter(({ alert_id }) => !known.has(alert_id)), ...passed],
-    updated: whole.open.filter((alert) => isChanged(known.get(alert.alert_id), alert)),
+    opened: [
+      ...whole.open.filter((alert) => !known.has(alert.alert_id) && !mayKnow(alert)),
+      ...passed,
+    ],
+    updated: whole.open.filter((alert) =>
+      mayKnow(alert) || isChanged(known.get(alert.alert_id), alert)
+    ),
     closed: [
       ...[...known.keys()].filter((id) => !open.has(id) && (!isCut || gone.has(id))),
       ...passed.map(({ alert_id }) => alert_id),
+      ...fallen,
     ],
   };
   await goOn(catchUp, { whole, isAnew: false, changes, readAt });

@@ -29,6 +29,8 @@ export interface AlertPlace {
   readonly number: number;
   readonly readAt: number;
   readonly open: readonly Alert[];
+  /** Whether more were open: the client may have been told of some that fell off the end. */
+  readonly isCut: boolean;
   readonly view: AlertView;
   /** What a catch-up told may be told again by no read that began later than the first one after this. */
   readonly toldUntil: number;
@@ -233,10 +235,10 @@ function changesFrame({ opened, updated, closed }: AlertChanges, whole: WholeAle
 }
 
 function placeAt(
-  { number, readAt, open }: Whole,
+  { number, readAt, open, total }: Whole,
   { view, toldUntil }: Pick<AlertPlace, "view" | "toldUntil">,
 ): AlertPlace {
-  return { number, readAt, open, view, toldUntil };
+  return { number, readAt, open, isCut: total > open.length, view, toldUntil };
 }
 
 function cut({ open, total }: WholeAlerts): { readonly truncated?: true; readonly total?: number } {

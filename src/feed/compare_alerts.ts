@@ -7,6 +7,8 @@ import type { AlertTableState } from "../sources/alert_source.ts";
 export interface KnownAlerts {
   /** Those told to be open and not told to be closed since, as they were told last. */
   readonly open: ReadonlyMap<number, Alert>;
+  /** Those of them that were within the list: who came since it was cut knows of no others. */
+  readonly listed: ReadonlySet<number>;
   /** Those that were closed when the last read looked at what changed lately: they were told of, or were before it. */
   readonly closed: ReadonlySet<number>;
 }
@@ -22,6 +24,7 @@ export interface ReadAlerts extends Pick<AlertTableState, "open" | "changed"> {
 export function knownAlerts({ open, changed }: Pick<ReadAlerts, "open" | "changed">): KnownAlerts {
   return {
     open: new Map(open.map((alert) => [alert.alert_id, alert])),
+    listed: new Set(open.map(({ alert_id }) => alert_id)),
     closed: closedIn(changed),
   };
 }
@@ -37,8 +40,9 @@ export function compareAlerts(
   for (const alert of open) {
     const before = known.open.get(alert.alert_id);
     if (before === undefined) opened.push(alert);
-    else if (!isSameAlert(before, alert)) updated.push(alert);
+    else if (!known.listed.has(alert.alert_id) || !isSameAlert(before, alert)) updated.push(alert);
   }
+  const listed = new Set(next.keys());
   const isCut = total > open.length;
   const gone = closedIn(changed);
   const closed: number[] = [];
@@ -56,7 +60,7 @@ export function compareAlerts(
   }
   const isChanged = opened.length + updated.length + closed.length > 0;
   return {
-    known: { open: next, closed: gone },
+    known: { open: next, listed, closed: gone },
     changes: isChanged ? { opened, updated, closed } : null,
   };
 }

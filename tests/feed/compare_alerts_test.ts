@@ -79,11 +79,12 @@ Deno.test("An old alert that was never in sight and was closed concerns nobody",
   assert.deepEqual(idsOf(compareAlerts(knownAlerts(read([1])), within)), [[7], [], [7]]);
 });
 
-Deno.test("An alert that falls off a cut list is not closed, and not opened when it comes back", () => {
+Deno.test("An alert that falls off a cut list is not closed, and told as it is when it comes back", () => {
   let outcome = compareAlerts(knownAlerts(read([2, 1])), read([3, 2], { total: 3 }));
   assert.deepEqual(idsOf(outcome), [[3], [], []]);
   outcome = compareAlerts(outcome.known, read([2, 1], { closed: [3] }));
-  assert.deepEqual(idsOf(outcome), [[], [], [3]]);
+  assert.deepEqual(idsOf(outcome), [[], [1], [3]], "to who came meanwhile it is new");
+  assert.equal(compareAlerts(outcome.known, read([2, 1])).changes, null);
 });
 
 Deno.test("An alert that fell off a cut list is closed when the table says so", () => {
