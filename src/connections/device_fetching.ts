@@ -46,7 +46,7 @@ export class DeviceFetching {
     const now = instantOfMs(this.#options.clock.now());
     const after = new Map<string, string>();
     for (const { device, follow } of subscriptions) {
-      after.set(device.deviceId, follow?.cursor ?? device.firstFloor ?? now);
+      after.set(device.deviceId, follow?.cursor ?? device.first?.floor ?? now);
     }
     const start = { after, resolutionSeconds: null, id: null, answered: () => {} };
     this.#fetch(connection, { subscriptions, start, kind: "lag" });

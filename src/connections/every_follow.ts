@@ -19,6 +19,8 @@ export interface BatchSource {
   readonly batchNumber: number;
   /** The newest batch's; null before the first. */
   readonly floor: string | null;
+  /** The first batch, without its samples; null before it. */
+  readonly first: DeviceBatch | null;
 }
 
 /** A place in a device's batches. */
@@ -88,6 +90,12 @@ export class EveryFollow {
     if (this.#device.batchNumber === this.#number) return NOTHING;
     if (!this.has(this.#number)) {
       this.#isLive = false;
+      const { first } = this.#device;
+      if (this.#floor === null && first !== null) {
+        // The first batch went by unseen: what it names is not due all the same.
+        this.#floor = first.floor;
+        this.#recent = [first];
+      }
       return null;
     }
     this.#offered = this.#device.batches.filter(({ number }) => number > this.#number);

@@ -12,6 +12,9 @@ const SLICE_MS = 10;
 /** The clock is asked after so many turns: one takes some hundredths of a millisecond. */
 const TURNS_A_LOOK = 16;
 
+/** Turns that were taken are let go of after so many. */
+const MAX_TAKEN = 20_000;
+
 /** One tenant's, in the order in which they came. */
 export class TurnQueue {
   #waiting: Turn[] = [];
@@ -27,8 +30,9 @@ export class TurnQueue {
 
   takeNext(): void {
     this.#waiting[this.#taken++]?.take();
-    if (!this.isEmpty) return;
-    this.#waiting = [];
+    // Who is behind for long is never empty.
+    if (!this.isEmpty && this.#taken < MAX_TAKEN) return;
+    this.#waiting = this.#waiting.slice(this.#taken);
     this.#taken = 0;
   }
 }

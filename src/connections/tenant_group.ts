@@ -34,7 +34,7 @@ export class FollowedDevice {
   /** The number that the feed gave the newest batch; null before the first. */
   #feedNumber: number | null = null;
   #floor: string | null = null;
-  #firstFloor: string | null = null;
+  #first: DeviceBatch | null = null;
 
   constructor(deviceId: string) {
     this.deviceId = deviceId;
@@ -65,9 +65,9 @@ export class FollowedDevice {
     return this.#floor;
   }
 
-  /** The first batch's floor; null before it. */
-  get firstFloor(): string | null {
-    return this.#firstFloor;
+  /** The first batch, without its samples: where who came before it begins. Null before it. */
+  get first(): DeviceBatch | null {
+    return this.#first;
   }
 
   followEvery(): void {
@@ -85,7 +85,7 @@ export class FollowedDevice {
     this.#number = 0;
     this.#feedNumber = null;
     this.#floor = null;
-    this.#firstFloor = null;
+    this.#first = null;
   }
 
   /** Takes note of a batch, also while only others among all want it: who joins goes on from here. */
@@ -96,8 +96,8 @@ export class FollowedDevice {
     if (!isNext) this.#batches = [];
     this.#feedNumber = number;
     this.#floor = floor;
-    this.#firstFloor ??= floor;
     const numbered = { ...batch, number: this.#number, floor };
+    this.#first ??= { ...numbered, samples: [] };
     this.#recent = withBatch(this.#recent, numbered);
     if (this.#everyFollowers === 0) return;
     this.#batches = [...this.#batches.slice(1 - KEPT_BATCHES), numbered];

@@ -256,3 +256,23 @@ Deno.test("In mode every what is stored during an outage comes after it", async 
   await service.tick();
   assert.deepEqual(client.short(), expected);
 });
+
+Deno.test("What is stored after the answer is sent, however long the first read waits for another", async () => {
+  using service = connectionsFixture();
+  store(service, -1);
+  service.connect().follow("dev-2");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  service.sources.hold = promise;
+  await service.clock.advance(10);
+  const client = service.connect();
+  client.subscribe("dev-1", { mode: "every" });
+  assert.deepEqual(client.short(), ["subscribed dev-1"]);
+  for (const second of [1, 2, 3]) {
+    await service.clock.advance(1_000);
+    store(service, second);
+  }
+  service.sources.hold = null;
+  resolve();
+  await service.clock.advance(5_000);
+  assert.deepEqual(client.short(), ["dev-1 1", "dev-1 2", "dev-1 3"]);
+});

@@ -94,3 +94,17 @@ Deno.test("Many tenants with a client each leave the process to others, too", as
   while (await goOn());
   assert.equal(new Set(taken).size, MANY);
 });
+
+Deno.test("A queue that is never empty does not grow with the turns that were taken", () => {
+  const queue = new TurnQueue();
+  const turn = { take() {} };
+  queue.add(turn);
+  const before = Deno.memoryUsage().heapUsed;
+  for (let nth = 0; nth < 8_000_000; nth++) {
+    queue.add(turn);
+    queue.takeNext();
+  }
+  assert.equal(queue.isEmpty, false);
+  const grownMiB = (Deno.memoryUsage().heapUsed - before) / (1 << 20);
+  assert.ok(grownMiB < 32, `one turn waits in ${grownMiB.toFixed(0)} MiB`);
+});

@@ -2,7 +2,12 @@
 import assert from "node:assert/strict";
 import { sampleAt } from "../support/samples.ts";
 import { outage } from "../support/fake_sources.ts";
-import { type ConnectionsFixture, connectionsFixture, PHASE_MS } from "./connections_fixture.ts";
+import {
+  type ConnectionsFixture,
+  connectionsFixture,
+  PHASE_MS,
+  POLL_MS,
+} from "./connections_fixture.ts";
 
 const MARK = 1_000_000;
 
@@ -280,4 +285,40 @@ Deno.test("hello in the middle of history changes how what follows is sent, and 
   store(service, "dev-1", [0]);
   await service.tick();
   assert.deepEqual(client.short(), ["batch (dev-1 0)"]);
+});
+
+Deno.test("A device without a past that waits long for another's begins where it was asked for", async () => {
+  const gate = Promise.withResolvers<void>();
+  using service = connectionsFixture({
+    wrapHistories: ({ histories, ...rest }) => ({
+      ...rest,
+      histories: {
+        earliest: (question) => histories.earliest(question),
+        alerts: (question) => histories.alerts(question),
+        page: async (question) => {
+          await gate.promise;
+          return await histories.page(question);
+        },
+      },
+    }),
+  });
+  const { clock } = service;
+  for (let second = 0; second < 5; second++) {
+    store(service, "dev-2", [second]);
+    await clock.advance(POLL_MS);
+  }
+  const client = service.connect();
+  const since = { "dev-1": at(-60) };
+  client.subscribe(["dev-1", "dev-2"], { mode: "every", since });
+  // More batches than are kept in memory, the one with which it began among them.
+  for (let second = 6; second < 14; second++) {
+    await clock.advance(POLL_MS);
+    store(service, "dev-2", [second]);
+  }
+  gate.resolve();
+  await clock.advance(5 * POLL_MS);
+  assert.deepEqual(
+    client.short().filter((text) => text.startsWith("dev-2")),
+    [6, 7, 8, 9, 10, 11, 12, 13].map((second) => `dev-2 ${second}`),
+  );
 });

@@ -82,7 +82,7 @@ Deno.test("Batches are kept while somebody follows every sample, and their place
   for (const number of [1, 2, 3]) device.deliver(batch(number));
   assert.deepEqual(device.batches, []);
   assert.equal(device.floor, batch(3).floor);
-  assert.equal(device.firstFloor, batch(1).floor);
+  assert.equal(device.first?.floor, batch(1).floor);
   device.followEvery();
   const follow = new EveryFollow(device);
   device.deliver(batch(4));
