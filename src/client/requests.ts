@@ -46,7 +46,8 @@ export class Requests implements Disposable {
   /** Takes what answers a request; anything else is left alone. */
   receive(message: ServerMessage): void {
     if (message.type === "error" && message.code === "rate_limited") {
-      this.#sendAgain(message.retry_after_ms ?? 1_000);
+      const refused = typeof message.id === "number" ? this.#unanswered.get(message.id) : undefined;
+      this.#sendAgain(refused, message.retry_after_ms ?? 1_000);
       return;
     }
     // A page of history carries the id, too, and answers nothing.
@@ -63,10 +64,11 @@ export class Requests implements Disposable {
     this.#unanswered.clear();
   }
 
-  /** It names no message: whatever was not answered may be the one that was not read. */
-  #sendAgain(afterMs: number): void {
+  /** The request that was refused; where the error names none, whatever was not answered may be it. */
+  #sendAgain(refused: Request | undefined, afterMs: number): void {
     const queued = new Set(this.#queue);
-    const again = [...this.#unanswered.values()].filter((request) => !queued.has(request));
+    const again = (refused === undefined ? [...this.#unanswered.values()] : [refused])
+      .filter((request) => !queued.has(request));
     this.#queue = [...again, ...this.#queue];
     this.#allowance = 0;
     this.#countedAt = this.#options.clock.monotonicNow() + afterMs;

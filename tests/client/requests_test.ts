@@ -65,6 +65,22 @@ Deno.test("what the service had no time to read is sent again after the time tha
   requests[Symbol.dispose]();
 });
 
+Deno.test("what was refused by its id is sent again alone: the others are under way", async () => {
+  const clock = sleepyClock();
+  const { requests, sent } = requestsOn(clock);
+  for (let n = 1; n <= 3; n++) requests.ask({ n }, () => {});
+  requests.receive({
+    type: "error",
+    code: "rate_limited",
+    message: "More than 10 messages a second",
+    retry_after_ms: 2_000,
+    id: sent[1]?.id ?? 0,
+  });
+  await clock.advance(3_000);
+  assert.deepEqual(sent.map(({ n }) => n), [1, 2, 3, 2]);
+  requests[Symbol.dispose]();
+});
+
 Deno.test("nothing is sent, answered or waited for once the socket is gone", async () => {
   const clock = sleepyClock();
   const { requests, sent } = requestsOn(clock, 1);
