@@ -9,6 +9,8 @@ export interface InterestChange {
   readonly tenantId: string;
   /** When it was asked for, in milliseconds since the epoch; now where nothing is said. */
   readonly at?: number;
+  /** Of a worker's changes, which rise: by it the worker knows what was delivered before the other side heard of it. */
+  readonly number?: number;
   readonly connections?: number;
   readonly devices?: readonly DeviceInterest[];
   /** Who follows every device of the tenant. */

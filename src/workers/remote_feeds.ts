@@ -13,6 +13,7 @@ interface Tenant {
 export class RemoteFeeds implements Feeds {
   readonly #tell: (change: InterestChange) => void;
   readonly #tenants = new Map<string, Tenant>();
+  #lastChange = 0;
   #listener: (snapshot: Snapshot) => void = () => {};
 
   constructor(tell: (change: InterestChange) => void) {
@@ -28,10 +29,11 @@ export class RemoteFeeds implements Feeds {
     }
     // First here: a fault of the caller must not reach those who are in step.
     tenant.interest.apply(change);
-    tenant.unpacker.forget(change);
+    const numbered = { ...change, number: ++this.#lastChange };
+    tenant.unpacker.note(numbered);
     if (tenant.interest.connections > 0) this.#tenants.set(tenantId, tenant);
     else this.#tenants.delete(tenantId);
-    this.#tell(change);
+    this.#tell(numbered);
   }
 
   listen(listener: (snapshot: Snapshot) => void): void {

@@ -89,7 +89,7 @@ export class SharedFeeds {
     interest.apply(change);
     this.#tenants.set(tenantId, tenant);
     tenant.followers.set(member, follower);
-    follower.packer.forget(change);
+    follower.packer.note(change);
     if (!before.followsAll && interest.followsAll) follower.allSince = this.#options.clock.now();
     const known = this.#known(tenant, { change, interest, before });
     feeds.change({ ...change, ...known.change });

@@ -27,13 +27,15 @@ export class SnapshotPacker {
   /** Versions of devices that were sent with their sample. */
   readonly #sent = new Map<string, number>();
   #sentAlerts: SentAlerts | null = null;
+  #heard = 0;
 
   constructor(interest: Interest) {
     this.#interest = interest;
   }
 
-  /** Forgets what nobody there follows any more, after a change that has been counted. */
-  forget({ devices = [], all }: InterestChange): void {
+  /** Notes a change that has been counted, and forgets what nobody there follows any more. */
+  note({ devices = [], all, number = this.#heard }: InterestChange): void {
+    this.#heard = number;
     const changed = all === undefined ? devices.map(({ deviceId }) => deviceId) : this.#sent.keys();
     for (const deviceId of changed) {
       if (!this.#interest.follows(deviceId)) this.#sent.delete(deviceId);
@@ -49,6 +51,7 @@ export class SnapshotPacker {
     const parcel: SnapshotParcel = {
       tenantId,
       cause,
+      heard: this.#heard,
       devices: devices.filter(({ deviceId }) => interest.follows(deviceId))
         .map((state) => this.#packDevice(state)),
       batches: batches.filter(({ deviceId }) => interest.followsEvery(deviceId)).map(

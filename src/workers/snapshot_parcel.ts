@@ -34,6 +34,8 @@ export interface FleetParcel extends Omit<FleetState, "frame"> {
 
 export interface SnapshotParcel
   extends Pick<Snapshot, "tenantId" | "cause" | "allReadAt" | "statuses"> {
+  /** The number of the last change of interest that had been heard of; 0 before any. */
+  readonly heard: number;
   readonly devices: readonly DeviceParcel[];
   readonly batches: readonly BatchParcel[];
   readonly alerts: AlertParcel | null;

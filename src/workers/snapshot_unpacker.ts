@@ -29,13 +29,22 @@ export class SnapshotUnpacker {
   readonly #interest: Interest;
   readonly #kept = new Map<string, KeptDevice>();
   #keptAlerts: KeptAlerts | null = null;
+  /** The numbers of the changes with which every sample of a device began to be followed here, by its name or among all. */
+  readonly #everyBegan = new Map<string, number>();
+  #allEveryBegan: number | null = null;
 
   constructor(interest: Interest) {
     this.#interest = interest;
   }
 
-  /** Forgets what nobody here follows any more, after a change that has been counted. */
-  forget({ devices = [], all }: InterestChange): void {
+  /** Notes a change that has been counted: what begins with it, and what nobody here follows any more. */
+  note({ devices = [], all, number = 0 }: InterestChange): void {
+    for (const { deviceId } of devices) {
+      if (this.#interest.everyFollowersOf(deviceId) === 0) this.#everyBegan.delete(deviceId);
+      else if (!this.#everyBegan.has(deviceId)) this.#everyBegan.set(deviceId, number);
+    }
+    if (!this.#interest.followsAllEvery) this.#allEveryBegan = null;
+    else this.#allEveryBegan ??= number;
     const changed = all === undefined ? devices.map(({ deviceId }) => deviceId) : this.#kept.keys();
     for (const deviceId of changed) {
       if (!this.#interest.follows(deviceId)) this.#kept.delete(deviceId);
@@ -44,7 +53,8 @@ export class SnapshotUnpacker {
   }
 
   unpack(
-    { tenantId, cause, devices, batches, alerts, fleet, allReadAt, statuses }: SnapshotParcel,
+    { tenantId, cause, heard, devices, batches, alerts, fleet, allReadAt, statuses }:
+      SnapshotParcel,
   ): Snapshot {
     const { message, ...fleetState } = fleet ?? { message: null };
     return {
@@ -53,7 +63,9 @@ export class SnapshotUnpacker {
       devices: devices.map((parcel) => this.#unpackDevice(parcel)).filter((state) =>
         state !== null
       ),
-      batches: batches.map(({ samples, ...batch }) => ({
+      batches: batches.filter(({ deviceId }) => this.#began(deviceId) <= heard).map((
+        { samples, ...batch },
+      ) => ({
         ...batch,
         samples: samples.map(({ sample, readAt }) => ({
           sample,
@@ -68,6 +80,11 @@ export class SnapshotUnpacker {
       allReadAt,
       statuses,
     };
+  }
+
+  /** Where it is later than what was heard there, a batch is one of those for who followed the device before. */
+  #began(deviceId: string): number {
+    return Math.min(this.#everyBegan.get(deviceId) ?? Infinity, this.#allEveryBegan ?? Infinity);
   }
 
   #unpackDevice(parcel: DeviceParcel): DeviceState | null {

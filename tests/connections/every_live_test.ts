@@ -276,3 +276,33 @@ Deno.test("What is stored after the answer is sent, however long the first read 
   await service.clock.advance(5_000);
   assert.deepEqual(client.short(), ["dev-1 1", "dev-1 2", "dev-1 3"]);
 });
+
+for (const workers of [1, 2]) {
+  Deno.test(`A batch on its way is not sent to who begins to follow meanwhile, workers: ${workers}`, async () => {
+    let delivered = () => {};
+    using service = connectionsFixture({ workers, watch: () => delivered() });
+    store(service, -1);
+    const client = service.connect();
+    client.subscribe("dev-1", { mode: "every" });
+    // Follows it, too, on the other worker where there are two.
+    service.connect().subscribe("dev-1", { mode: "every" });
+    await service.tick();
+    await service.tick();
+    store(service, 2);
+    client.take();
+    // As the tick's batch is handed over, the client leaves the device and comes back to it.
+    delivered = () => {
+      delivered = () => {};
+      void Promise.resolve().then(() => {
+        client.unfollow("dev-1");
+        client.subscribe("dev-1", { mode: "every" });
+      });
+    };
+    await service.tick();
+    await service.tick();
+    store(service, 4);
+    await service.tick();
+    await service.tick();
+    assert.deepEqual(client.short(), ["unsubscribed dev-1", "subscribed dev-1", "dev-1 4"]);
+  });
+}

@@ -51,7 +51,7 @@ class Crossing {
   /** The worker's connections change what they follow; the other side hears of it later. */
   change(change: InterestChange): void {
     this.#there.apply(change);
-    this.#unpacker.forget(change);
+    this.#unpacker.note(change);
     this.#up.push(change);
   }
 
@@ -59,7 +59,7 @@ class Crossing {
     const change = this.#up.shift();
     if (change === undefined) return;
     this.#here.apply(change);
-    this.#packer.forget(change);
+    this.#packer.note(change);
   }
 
   /** The feed has read; the worker gets it later. */
@@ -103,7 +103,7 @@ Deno.test("A state whose sample is of another version than the one that is kept 
   const parcelOf = (state: DeviceState, isWhole: boolean): SnapshotParcel => {
     const { sample, frame: _, ...rest } = state;
     const device = isWhole ? { ...rest, sample } : rest;
-    return { ...snapshotOf(), alerts: null, fleet: null, batches: [], devices: [device] };
+    return { ...snapshotOf(), heard: 0, alerts: null, fleet: null, batches: [], devices: [device] };
   };
   const [first, second] = [1, 2].map((n) => stateOf("a", { seq: n, version: n }));
   assert.deepEqual(unpacker.unpack(parcelOf(first!, true)).devices, [first]);
