@@ -122,12 +122,28 @@ Deno.test("Without clients it leaves at once, however long it may drain", async 
   assert(performance.now() - startedAt < SOON_MS);
 });
 
+Deno.test("A signal that a task runner passes on as well begins one drain, and does not cut it short", async () => {
+  await using service = await ServiceProcess.start({ ...SETTINGS, DRAIN_SECONDS: "2" });
+  const { url } = await addressesOf(service);
+  const clients = await Promise.all(Array.from({ length: 5 }, () => TestClient.connect(url)));
+  // Two of one kind would reach it as one.
+  service.signal("SIGINT");
+  service.signal("SIGTERM");
+  const ends = await Promise.all(clients.map((client) => client.closed));
+  assert.deepEqual([...new Set(ends.map(({ code }) => code))], [1012]);
+  assert.equal((await service.status).code, 0);
+  await service.logged("left");
+  assert.equal(service.records.filter(({ message }) => message === "leaving").length, 1);
+});
+
 Deno.test("A second signal ends it at once with 130, in the middle of its drain", async () => {
   await using service = await ServiceProcess.start({ ...SETTINGS, DRAIN_SECONDS: "60" });
   const { url } = await addressesOf(service);
   const clients = await Promise.all(Array.from({ length: 20 }, () => TestClient.connect(url)));
   service.signal("SIGTERM");
   await service.logged("leaving");
+  // One that comes sooner counts as the first.
+  await new Promise((resolve) => setTimeout(resolve, 600));
   const startedAt = performance.now();
   service.signal("SIGINT");
   assert.equal((await service.status).code, 130);
