@@ -75,6 +75,7 @@ export function createApp(config: Config, deps: AppDeps): App {
     tenants: () => manager.usages(),
     feeds: () => feeds.usage,
     sources: () => sources.state(),
+    hearing: () => sources.signals?.isHearing ?? null,
     crossings: () => crossingsOf(ledger),
   });
   return {

@@ -73,6 +73,7 @@ export async function serveWorkers(
   metrics.watch({
     feeds: () => back.feeds.usage,
     sources: () => sources.state(),
+    hearing: () => sources.signals?.isHearing ?? null,
     crossings: () => crossingsOf(ledger),
   });
   let metricsEngine: Engine | null = null;

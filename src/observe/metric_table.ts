@@ -129,6 +129,13 @@ export const METRICS = {
     help: "How often the connection that hears PostgreSQL's notifications was lost and made again",
     labels: [],
   },
+  pulsewire_listening: {
+    type: "gauge",
+    help:
+      "1 while the connection that hears PostgreSQL's notifications is there, 0 while it is not; without " +
+      "ALERT_NOTIFY_CHANNEL there is no series",
+    labels: [],
+  },
   pulsewire_uncaught_exceptions_total: {
     type: "counter",
     help: "Exceptions that only the process's guard caught; each is a fault in the service",

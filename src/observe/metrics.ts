@@ -79,6 +79,8 @@ export interface Measured {
   readonly tenants: () => Iterable<TenantUsage>;
   readonly feeds: () => FeedUsage;
   readonly sources: () => Readonly<Record<MeteredSource, { readonly state: string }>>;
+  /** Whether notifications are heard; null where nobody wants to hear any. */
+  readonly hearing: () => boolean | null;
   /** How often each limit was crossed. */
   readonly crossings: () => Iterable<readonly [limit: string, count: number]>;
 }

@@ -146,7 +146,7 @@ export class PrometheusMetrics implements Metrics {
     this.#lookAt(this.#measured);
   }
 
-  #lookAt({ tenants, feeds, sources, crossings }: Partial<Measured>): void {
+  #lookAt({ tenants, feeds, sources, hearing, crossings }: Partial<Measured>): void {
     if (tenants !== undefined) this.#lookAtTenants(tenants());
     if (feeds !== undefined) this.#lookAtFeeds(feeds());
     const states = sources?.();
@@ -154,6 +154,9 @@ export class PrometheusMetrics implements Metrics {
       const isDegraded = states?.[source].state === "degraded";
       this.#gauge("pulsewire_source_degraded").set({ source }, isDegraded ? 1 : 0);
     }
+    const isHearing = hearing?.() ?? null;
+    if (isHearing === null) this.#gauge("pulsewire_listening").remove({});
+    else this.#gauge("pulsewire_listening").set(isHearing ? 1 : 0);
     if (crossings === undefined) return;
     const crossed = this.#counter("pulsewire_limit_crossings_total");
     crossed.reset();

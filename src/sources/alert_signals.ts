@@ -9,6 +9,8 @@ export interface AlertListener {
 }
 
 export interface AlertSignals extends AsyncDisposable {
+  /** Whether it hears at present. */
+  readonly isHearing: boolean;
   /** Begins to hear, in the background and until disposed. Throws Error when called again. */
   listen(listener: AlertListener): void;
 }

@@ -128,6 +128,16 @@ Deno.test("A port for the numbers that is taken ends the start, and frees the pu
   }
 });
 
+Deno.test("A channel that was never heard is seen in the numbers, and none is where none is set", async () => {
+  for (const [channel, shown] of [["fleet_alert", 0], ["", undefined]] as const) {
+    await using service = await startService({
+      sources: (config, log) => openSources(config, { clock: systemClock, log }),
+      settings: { ALERT_NOTIFY_CHANNEL: channel },
+    });
+    assert.equal((await scrape(service.origin)).value("pulsewire_listening"), shown);
+  }
+});
+
 Deno.test("Reads of a database that can't be reached are counted as what they are", async () => {
   const metrics = new PrometheusMetrics({ version: "1", hasTenantLabel: false });
   const log = memoryLog();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { TenantUsage } from "../../src/observe/metrics.ts";
+import { mergedText } from "../../src/observe/merged_metrics.ts";
 import { PrometheusMetrics } from "../../src/observe/prometheus_metrics.ts";
 import { PrometheusText } from "./prometheus_text.ts";
 
@@ -125,6 +126,26 @@ Deno.test("Feeds and sources are shown as they are when somebody asks", async ()
   assert.equal(text.value("pulsewire_source_degraded", telemetry), 1);
   assert.equal(text.value("pulsewire_source_degraded", { source: "alerts" }), 0);
   assert.equal(text.value("pulsewire_connections", { transport: "events" }), 0);
+});
+
+Deno.test("Whether notifications are heard is shown by whoever is to hear them, and by no other", async () => {
+  const [keeper, worker] = [metrics(), metrics()];
+  let isHearing: boolean | null = null;
+  keeper.watch({ hearing: () => isHearing });
+  const shown = async () => {
+    const alone = (await textOf(keeper)).series("pulsewire_listening").length;
+    const families = await Promise.all([keeper, worker].map((each) => each.families()));
+    const text = new PrometheusText(await mergedText(families));
+    assert.equal(text.series("pulsewire_listening").length, alone);
+    return text.value("pulsewire_listening");
+  };
+  assert.equal(await shown(), undefined);
+  isHearing = false;
+  assert.equal(await shown(), 0);
+  isHearing = true;
+  assert.equal(await shown(), 1);
+  isHearing = null;
+  assert.equal(await shown(), undefined);
 });
 
 Deno.test("However many codes peers close with, those without a meaning share a series", async () => {

@@ -90,7 +90,8 @@ const steps: Record<string, Step> = {
   },
 
   async "Limits, stream status and metrics are those of both workers together"(databases) {
-    await using service = await startWorkers(databases, { MAX_CONNECTIONS_PER_TENANT: "12" });
+    const settings = { MAX_CONNECTIONS_PER_TENANT: "12", ALERT_NOTIFY_CHANNEL: "fleet_alert" };
+    await using service = await startWorkers(databases, settings);
     const clients = await spread(service, { tenantId: "acme", each: 2 });
     while (clients.length < 12) clients.push(await service.connect());
     await Promise.all(clients.map((client) => client.subscribe("dev-1")));
@@ -111,6 +112,7 @@ const steps: Record<string, Step> = {
     assert.equal(shown("handshakes_total", { outcome: "admitted" }), 12);
     assert.equal(shown("limit_crossings_total", { limit: "connections_per_tenant" }), 4);
     assert.equal(shown("feeds"), 1);
+    assert.equal(shown("listening"), 1);
     assert.equal(shown("build_info", { version: VERSION }), 1);
     const startedAt = shown("start_time_seconds") ?? 0;
     assert(Math.abs(startedAt - Date.now() / 1_000) < 3_600, `started at ${startedAt}`);

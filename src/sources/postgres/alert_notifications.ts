@@ -47,6 +47,7 @@ export class AlertNotifications implements AlertSignals {
   readonly #connectionOptions: ServerConnectionOptions;
   readonly #life = new AbortController();
   #listening: Promise<void> | null = null;
+  #isHearing = false;
   #failures = 0;
   #outage: Outage | null = null;
   #ignored = 0;
@@ -60,6 +61,10 @@ export class AlertNotifications implements AlertSignals {
     this.#random = random;
     this.#toldRestored = restored;
     this.#connectionOptions = { ...rest, address: parseServerAddress(url), prepare: false };
+  }
+
+  get isHearing(): boolean {
+    return this.#isHearing;
   }
 
   listen(listener: AlertListener): void {
@@ -92,6 +97,7 @@ export class AlertNotifications implements AlertSignals {
     try {
       const connection = await this.#connect(listener);
       const connectedAt = clock.monotonicNow();
+      this.#isHearing = true;
       this.#restored(listener);
       const reason = await this.#untilOver(connection);
       // A server that takes every connection and keeps none is not well.
@@ -99,6 +105,8 @@ export class AlertNotifications implements AlertSignals {
       return reason;
     } catch (error) {
       return error;
+    } finally {
+      this.#isHearing = false;
     }
   }
 

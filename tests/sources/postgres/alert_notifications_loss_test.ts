@@ -43,11 +43,13 @@ postgresSuite("A listening connection that is lost", {
     server,
   ) {
     await using hearing = await hear(server);
+    assert.equal(hearing.signals.isHearing, true);
     await server.kill();
     await until(() => hearing.log.of("listen_lost").length === 1, {
       withinMs: 20_000,
       what: "the loss",
     });
+    assert.equal(hearing.signals.isHearing, false);
     const stops = [() => server.restart("fast"), () => server.restart("immediate")];
     for (const [before, stopAndStart] of stops.entries()) {
       await stopAndStart();
@@ -55,6 +57,7 @@ postgresSuite("A listening connection that is lost", {
       await untilHeard(server, hearing.ears);
       await untilConnected(server, 1);
       assert.equal(hearing.ears.gaps, before + 1);
+      assert.equal(hearing.signals.isHearing, true);
       assert.equal(hearing.log.of("listen_lost").length, before + 1);
       assert.equal(hearing.log.of("listen_restored").length, before + 1);
     }
@@ -70,8 +73,10 @@ postgresSuite("A listening connection that is lost", {
     signals.listen(listener);
     await until(() => log.of("listen_lost").length === 1, { what: "the log" });
     assert.equal(listener.gaps, 0);
+    assert.equal(signals.isHearing, false);
     await server.restart("fast");
     await until(() => listener.gaps === 1, { withinMs: 60_000, what: "the gap" });
+    assert.equal(signals.isHearing, true);
     await untilHeard(server, listener);
   },
 
