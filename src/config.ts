@@ -290,7 +290,9 @@ export function readConfig(environment: Environment = processEnvironment): Confi
   return Object.freeze(parsed.data);
 }
 
-/** The token of the terminal client; null where there is none. */
-export function readClientToken(environment: Environment = processEnvironment): string | null {
-  return environment.get(CLIENT_TOKEN)?.trim() || null;
+/** What the terminal client shows, and where the service listens; null where that is not said. */
+export function readClientSettings({ get }: Environment = processEnvironment) {
+  const host = Settings.shape.HOST.parse(get("HOST") || undefined);
+  const port = Settings.shape.PORT.safeParse(get("PORT") || undefined).data || null;
+  return { token: get(CLIENT_TOKEN)?.trim() || null, host, port };
 }

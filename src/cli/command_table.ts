@@ -114,7 +114,7 @@ export const COMMANDS: readonly Command[] = [
       {
         name: "url",
         value: "URL",
-        summary: "The service's address; http://127.0.0.1:8000 by default",
+        summary: "The service's address; by HOST and PORT by default",
       },
       {
         name: "token",

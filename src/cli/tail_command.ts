@@ -5,6 +5,7 @@ import {
   PulsewireError,
   type StateDetails,
 } from "../client/pulsewire_client.ts";
+import { readClientSettings } from "../config.ts";
 import type { Flags } from "./parse_command.ts";
 import { JSON_LINES, type TailLine, TEXT_LINES } from "./tail_lines.ts";
 import { type TailOptions, tailOptionsOf } from "./tail_options.ts";
@@ -14,10 +15,12 @@ import { UsageError } from "./usage_error.ts";
 
 /** The close code after which no token of the same person helps. */
 const NOT_ALLOWED = 4003;
+/** The runtime's close code for a socket that broke, or never was. */
+const NO_CODE = 0;
 
 /** 0 when it was ended, 1 when the service ended it for good. Throws UsageError. */
 export async function tailCommand(flags: Flags, terminal: Terminal): Promise<number> {
-  const options = tailOptionsOf(flags);
+  const options = tailOptionsOf(flags, readClientSettings());
   const { source: token, canChange } = await tailToken(flags);
   using client = new PulsewireClient(options.url, { token });
   const ended = Promise.withResolvers<void>();
@@ -66,8 +69,11 @@ function follow(
   const tell = (told: readonly TailLine[]) => {
     if (!over.aborted) say(terminal, told).catch(reject);
   };
+  let last: Told = { state: "offline", reason: null };
   client.on("state", (state, details) => {
-    tell(lines.state(state, details));
+    const reason = reasonAfter(last, { state, details, url: options.url });
+    last = { state, reason };
+    tell(lines.state(state, { ...details, reason }));
     if (isFinal(state, details, canChange)) {
       reject(new PulsewireError(state === "offline" ? "refused" : state, reasonOf(details)));
     }
@@ -97,6 +103,27 @@ async function say(terminal: Terminal, told: readonly TailLine[]): Promise<void>
   for (const { text, isAside } of told) {
     await (isAside ? terminal.complain(text) : terminal.print(text));
   }
+}
+
+/** What was last said of the connection. */
+interface Told {
+  readonly state: ClientState;
+  readonly reason: string | null;
+}
+
+/** Of an attempt that reached nobody the client knows neither a code nor a reason; it says the same of a lost socket. */
+function reasonAfter(
+  last: Told,
+  { state, details: { closeCode, reason }, url }: {
+    readonly state: ClientState;
+    readonly details: StateDetails;
+    readonly url: URL;
+  },
+): string | null {
+  if (closeCode !== NO_CODE) return reason;
+  // The next attempt begins with why the last one failed.
+  if (state === "connecting") return last.reason;
+  return last.state === "connecting" ? `Could not connect to ${url.href}` : reason;
 }
 
 function reasonOf({ reason }: StateDetails): string {

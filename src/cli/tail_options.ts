@@ -13,12 +13,17 @@ export interface TailOptions {
   readonly isJson: boolean;
 }
 
-const DEFAULT_URL = "http://127.0.0.1:8000";
+/** Where the service of these settings listens; a port of null is one that only the service knows. */
+export interface OwnAddress {
+  readonly host: string;
+  readonly port: number | null;
+}
+
 const SOCKET_PATH = "/api/v2/ws";
 const PROTOCOLS: readonly string[] = ["http:", "https:", "ws:", "wss:"];
 
 /** Throws UsageError. */
-export function tailOptionsOf(flags: Flags): TailOptions {
+export function tailOptionsOf(flags: Flags, own: OwnAddress): TailOptions {
   const deviceIds = [...new Set(flags.texts("device"))];
   const [hasAlerts, hasFleet] = [flags.has("alerts"), flags.has("fleet")];
   if (deviceIds.length === 0 && !hasAlerts && !hasFleet) {
@@ -30,7 +35,7 @@ export function tailOptionsOf(flags: Flags): TailOptions {
   }
   const mode = flags.text("mode");
   return {
-    url: urlOf(flags.text("url") ?? DEFAULT_URL),
+    url: urlOf(flags.text("url") ?? urlOfOwn(own)),
     deviceIds,
     device: {
       ...(mode === undefined ? {} : { mode: mode === "every" ? "every" : "latest" }),
@@ -40,6 +45,14 @@ export function tailOptionsOf(flags: Flags): TailOptions {
     hasFleet,
     isJson: flags.has("json"),
   };
+}
+
+/** An address of "everywhere" can be listened on but not be opened. */
+function urlOfOwn({ host, port }: OwnAddress): string {
+  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  const url = `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
+  if (port !== null && URL.canParse(url)) return url;
+  throw new UsageError("HOST and PORT do not say where the service is reached: give --url");
 }
 
 /** The service's own address leads to its socket. What else stands there is not repeated: it could be a credential. */

@@ -1,6 +1,6 @@
 // Finds the token that a terminal client shows; it must never print it, nor the path where a person put it by mistake.
 import type { TokenSource } from "../client/pulsewire_client.ts";
-import { readClientToken } from "../config.ts";
+import { readClientSettings } from "../config.ts";
 import type { Flags } from "./parse_command.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -25,7 +25,7 @@ export async function tailToken(flags: Flags): Promise<TailToken> {
     await readFile(path);
     return { source: () => readFile(path), canChange: true };
   }
-  const token = readClientToken();
+  const { token } = readClientSettings();
   if (token === null) {
     throw new UsageError("Token is missing: give --token-file, or set PULSEWIRE_TOKEN");
   }

@@ -6,15 +6,17 @@ import { durationMs } from "../../src/cli/duration.ts";
 import { helpText } from "../../src/cli/help_text.ts";
 import { parseCommand } from "../../src/cli/parse_command.ts";
 import { printable } from "../../src/cli/printable.ts";
-import { tailOptionsOf } from "../../src/cli/tail_options.ts";
+import { type OwnAddress, tailOptionsOf } from "../../src/cli/tail_options.ts";
 import { createTerminal } from "../../src/cli/terminal.ts";
 import { UsageError } from "../../src/cli/usage_error.ts";
 import { VERSION } from "../../src/version.ts";
 import { CliProcess } from "./cli_process.ts";
 
+const OWN = { host: "127.0.0.1", port: 8000 };
+
 function refusal(args: readonly string[]): string {
   try {
-    tailOptionsOf(parseCommand(args).flags);
+    tailOptionsOf(parseCommand(args).flags, OWN);
   } catch (error) {
     if (error instanceof UsageError) return error.message;
     throw error;
@@ -75,8 +77,22 @@ Deno.test("A token in the wrong place is not repeated", () => {
 });
 
 Deno.test("The service's address leads to its socket, and durations to history", () => {
-  const optionsOf = (words: string) => tailOptionsOf(parseCommand(words.split(" ")).flags);
-  assert.equal(optionsOf("tail -a").url.href, "http://127.0.0.1:8000/api/v2/ws");
+  const optionsOf = (words: string, own: OwnAddress = OWN) =>
+    tailOptionsOf(parseCommand(words.split(" ")).flags, own);
+  for (
+    const [host, port, url] of [
+      ["127.0.0.1", 8000, "http://127.0.0.1:8000/api/v2/ws"],
+      ["0.0.0.0", 8001, "http://127.0.0.1:8001/api/v2/ws"],
+      ["::", 8001, "http://[::1]:8001/api/v2/ws"],
+      ["fd00::2", 80, "http://[fd00::2]/api/v2/ws"],
+    ] as const
+  ) {
+    assert.equal(optionsOf("tail -a", { host, port }).url.href, url);
+  }
+  for (const own of [{ host: "127.0.0.1", port: null }, { host: "fe80::1%eth0", port: 8000 }]) {
+    assert.throws(() => optionsOf("tail -a", own), /^UsageError: HOST and PORT do not say where/);
+    assert.equal(optionsOf("tail -a --url http://p", own).url.host, "p");
+  }
   assert.equal(optionsOf("tail -a --url wss://p/x/ws").url.href, "wss://p/x/ws");
   assert.deepEqual(optionsOf("tail -d x --since 1.5m").device, { historySeconds: 90 });
   const since = "2026-01-31T08:00:00.000000001Z";

@@ -92,6 +92,8 @@ const STEPS: Readonly<Record<string, Step>> = {
     await cli.saying(() => samplesOf(cli).length >= 1, "the first sample");
     await first[Symbol.asyncDispose]();
     await cli.saying(() => statesOf(cli).includes("offline"), "that the service is gone");
+    const lost = cli.messages.find(({ state }) => state === "offline");
+    assert.doesNotMatch(String(lost?.reason), /Could not connect/);
     await write();
     await write();
     await using _second = await plant.start();
@@ -203,6 +205,26 @@ const STEPS: Readonly<Record<string, Step>> = {
     assert.match(cli.stderr, /^error: /m);
   },
 };
+
+Deno.test("Without --url it goes where HOST and PORT say, and tells the address that nobody answers at", async () => {
+  const port = freePort();
+  const settings = { HOST: "0.0.0.0", PORT: String(port), PULSEWIRE_TOKEN: await signToken() };
+  const address = `http://127.0.0.1:${port}/api/v2/ws`;
+  {
+    await using cli = await CliProcess.start(["tail", "-a"], { settings });
+    await cli.saying(() => (cli.stderr.match(/^offline: .*$/gm) ?? []).length >= 2, "two failures");
+    cli.signal("SIGINT");
+    assert.equal((await cli.status).code, 0);
+    const [line] = cli.stderr.match(/^offline: .*$/m) ?? [];
+    assert.match(String(line), /, again in \d+\.\d s$/);
+    assert.ok(line?.startsWith(`offline: Could not connect to ${address}, `), line);
+    assert.doesNotMatch(cli.stderr, /closed with/);
+  }
+  await using cli = await CliProcess.start(["tail", "-a", "--json"], { settings });
+  await cli.saying(() => statesOf(cli).includes("offline"), "its failure");
+  const failed = cli.messages.find(({ state }) => state === "offline");
+  assert.equal(failed?.reason, `Could not connect to ${address}`);
+});
 
 const missing = leftOut();
 Deno.test({
