@@ -47,6 +47,11 @@ function targetsOf(words: readonly string[]): readonly (TargetName | null)[] | n
   return words.every((word) => names.includes(word as TargetName)) ? known : null;
 }
 
+if (Deno.args.some((word) => word === "--help" || word === "-h")) {
+  // deno-lint-ignore no-console -- it is a command
+  console.log(USAGE);
+  Deno.exit(0);
+}
 const targets = targetsOf(Deno.args);
 if (targets === null) {
   complain(`${Deno.args.join(" ")} is not a list of targets\n\n${USAGE}`);

@@ -122,6 +122,17 @@ Deno.test("The task says what to do where the runtime part can't be downloaded",
   }
 });
 
+Deno.test("The task says how it is used, and compiles nothing then", async () => {
+  const [, ...words] = (manifest.tasks.compile as string).split(" ");
+  for (const flags of [["--help"], ["linux-x64", "-h"]]) {
+    // A program that can't be found: whatever it would begin fails.
+    const { code, said } = await run([...words, ...flags], { PATH: "/nonexistent" });
+    assert.equal(code, 0, said);
+    assert.match(said, /^Usage: deno task compile /);
+    for (const name of Object.keys(TARGETS)) assert.ok(said.includes(name));
+  }
+});
+
 Deno.test("The task refuses a target that it does not know", async () => {
   const [, ...words] = (manifest.tasks.compile as string).split(" ");
   const { code, said } = await run([...words, "linux-x64", "amiga"]);
