@@ -2,6 +2,7 @@
 // for a yes.
 import type { AlertSource } from "../sources/alert_source.ts";
 import { openPool } from "../sources/open_sources.ts";
+import { loginPrivilege } from "../sources/postgres/login_privilege.ts";
 import { countVisibleRows } from "../sources/postgres/visible_rows.ts";
 import { SourceError } from "../sources/source_error.ts";
 import { type CheckContext, inTime, NAME_A_TENANT, NO_TENANT } from "./check_context.ts";
@@ -15,8 +16,9 @@ const MAX_ALERTS = 100;
 export async function* checkLogin(context: CheckContext): AsyncGenerator<Verdict, boolean> {
   const { config } = context;
   await using pool = openPool(config, { ...context, table: null });
+  let privilege: string | null;
   try {
-    await pool.check(inTime(context));
+    privilege = await loginPrivilege(pool, { signal: inTime(context) });
   } catch (error) {
     const isDenied = error instanceof SourceError && error.kind === "denied";
     const cure = isDenied
@@ -24,6 +26,14 @@ export async function* checkLogin(context: CheckContext): AsyncGenerator<Verdict
       : "DATABASE_URL must be right, its host reachable from here, and its sslmode one that the server knows";
     yield fault(LOGIN, error, cure);
     return false;
+  }
+  if (privilege !== null) {
+    yield fault(
+      LOGIN,
+      `the login ${privilege}, which policies don't hold`,
+      "DATABASE_URL must hold a login without rights of its own, as sql/02_roles.sql says",
+    );
+    return true;
   }
   const { DATABASE_ROLE: role } = config;
   yield ok(LOGIN, role === "" ? "the login is taken" : `the login is taken and becomes ${role}`);

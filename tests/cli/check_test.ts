@@ -117,6 +117,29 @@ const STEPS: Readonly<Record<string, Step>> = {
     assert.equal(checked.verdicts.get("postgres")?.[0], "ok");
     assert.equal(checked.verdicts.get("alerts open")?.[0], "skipped");
   },
+  "A login that passes by the policies, though its role does not": async (
+    { postgres },
+    settings,
+  ) => {
+    for (
+      const [name, right] of [["all_mighty", "SUPERUSER"], ["passer_by", "BYPASSRLS"]] as const
+    ) {
+      await postgres.execute(
+        `CREATE ROLE ${name} LOGIN NOINHERIT ${right} PASSWORD 'only-for-tests'; GRANT pulse_app TO ${name}`,
+      );
+      const url = postgres.appUrl.replace("//pulsewire:", `//${name}:`);
+      const checked = await check({ ...settings, DATABASE_URL: url });
+      assertFault(
+        checked,
+        "postgres",
+        right === "SUPERUSER"
+          ? /^the login is a superuser, which policies don't hold; cure: DATABASE_URL/
+          : /^the login has BYPASSRLS, which policies don't hold; cure: DATABASE_URL/,
+      );
+      assert.equal(checked.verdicts.get("alerts isolation")?.[0], "ok");
+      assert.equal(checked.verdicts.get("alerts open")?.[0], "ok");
+    }
+  },
   "A policy that is missing": async ({ postgres }, settings) => {
     await postgres.execute("DROP POLICY fleet_alert_tenant ON fleet_alert");
     const checked = await check(settings);
