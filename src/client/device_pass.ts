@@ -27,6 +27,8 @@ export interface Pass {
   readonly before: Needs | null;
   /** Devices whose history is not complete; null until it was answered. */
   remaining: Set<string> | null;
+  /** Whether all devices were asked for and the service could not find out yet which there are. */
+  isUnlisted: boolean;
 }
 
 /** What a listener does not want of a history that goes back further than its own. */

@@ -99,6 +99,7 @@ export class DeviceSubscription {
       serverNow,
       before: this.#wire,
       remaining: null,
+      isUnlisted: false,
     };
     return plan;
   }
@@ -114,7 +115,7 @@ export class DeviceSubscription {
     this.#wire = pass.plan.needs;
     for (const [follower, start] of pass.starts) {
       if (pass.companions.includes(follower)) follower.hold(this.deviceId);
-      else follower.begin(limitOf(start, pass));
+      else follower.begin(start, limitOf(start, pass));
     }
   }
 
@@ -123,14 +124,14 @@ export class DeviceSubscription {
     const pass = this.#pass;
     if (pass?.id !== id) return false;
     const devices = new Set(Object.keys(resumes));
+    // Which devices there are could not be found out, and nothing will say when all have come.
+    pass.isUnlisted = devices.delete("*");
     for (const [deviceId, resume] of Object.entries(resumes)) this.#tellGap(pass, deviceId, resume);
     for (const [follower, { kind }] of pass.starts) {
-      follower.answered(devices);
+      follower.answered(pass.isUnlisted ? null : devices);
       // Its first value need not wait for the history of others.
       if (kind === "now" && follower.needs.mode === "latest") this.#replay(follower);
     }
-    // Which devices there are could not be found out, and nothing will say when all have come.
-    devices.delete("*");
     pass.remaining = devices;
     if (devices.size === 0) this.#filled(pass, { hadHistory: false });
     return devices.size === 0;
@@ -176,6 +177,11 @@ export class DeviceSubscription {
   history(message: HistoryMessage, readAt: string | null): boolean {
     const pass = this.#pass;
     if (pass === null || message.id === undefined || pass.id !== message.id) return false;
+    if (pass.isUnlisted) {
+      // They can be found out now: asked for again, the answer says whose history comes.
+      for (const [follower, { kind }] of pass.starts) if (kind !== "now") follower.fallBehind();
+      return true;
+    }
     const { device_id: deviceId, samples, done } = message;
     for (const sample of samples) {
       for (const [follower, { kind }] of pass.starts) {
@@ -222,7 +228,7 @@ export class DeviceSubscription {
   /** Nothing has to be asked for: the newest sample is known, and the next ones are pushed. */
   #join(followers: readonly Follower[]): void {
     for (const follower of followers) {
-      follower.begin(null);
+      follower.begin({ kind: "now" }, null);
       follower.answered(NOBODY);
       if (follower.needs.mode === "latest") this.#replay(follower);
       follower.filled({ hadHistory: false });
@@ -235,11 +241,14 @@ export class DeviceSubscription {
     }
   }
 
-  #filled({ starts, companions }: Pass, { hadHistory }: { readonly hadHistory: boolean }): void {
+  #filled(
+    { starts, companions, isUnlisted }: Pass,
+    { hadHistory }: { readonly hadHistory: boolean },
+  ): void {
     for (const [follower, { kind }] of starts) {
-      if (!companions.includes(follower)) {
-        follower.filled({ hadHistory: hadHistory && kind !== "now" });
-      }
+      const hasPast = kind !== "now";
+      if (companions.includes(follower) || (isUnlisted && hasPast)) continue;
+      follower.filled({ hadHistory: hadHistory && hasPast });
     }
   }
 

@@ -4,9 +4,9 @@ import type { Clock } from "../clock.ts";
 import type { MetricValue, Sample } from "../protocol/server_messages.ts";
 import type { Gap } from "./client_events.ts";
 import type { Needs, Start } from "./device_needs.ts";
-import { earlierBy } from "./instants.ts";
 import type { PulsewireError } from "./pulsewire_error.ts";
-import { SampleWindow } from "./sample_window.ts";
+import type { SampleWindow } from "./sample_window.ts";
+import { SampleWindows } from "./sample_windows.ts";
 
 /** A sample as listeners are given it. */
 export interface DeviceSample extends Sample {
@@ -45,13 +45,10 @@ export interface FollowerOptions {
  */
 type State = "due" | "asked" | "live" | "paused" | "refused" | "left";
 
-/** Of all devices at once the earliest cursor counts, but a silent device must not make all the others' history long. */
-const SPREAD_MS = 300_000;
-
 export class Follower {
   readonly needs: Needs;
   readonly #options: FollowerOptions;
-  readonly #windows = new Map<string, SampleWindow>();
+  readonly #windows: SampleWindows;
   #state: State = "due";
   /** What is elapsed counts from here, by a clock that goes on while the machine sleeps. */
   #since: number;
@@ -59,12 +56,14 @@ export class Follower {
   #isFilled: boolean;
   /** When what it listens to begins, by this machine's clock; null until it was served. */
   #beganAt: number | null = null;
-  #limit: string | null = null;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
     this.needs = options.needs;
-    this.#since = options.clock.now();
+    const { clock, lateMs } = options;
+    // In mode latest what lies between two reads was left out on purpose, and is not late.
+    this.#windows = new SampleWindows({ clock, lateMs: this.needs.mode === "every" ? lateMs : 0 });
+    this.#since = clock.now();
     this.#isFilled = options.history === null;
   }
 
@@ -95,8 +94,8 @@ export class Follower {
   start(): Start {
     const { history, clock, lateMs } = this.#options;
     if (!this.isContinuous) return { kind: "now" };
-    const instant = this.#resumeInstant();
-    if (instant !== null) return { kind: "after", instant };
+    const resumed = this.#windows.start();
+    if (resumed !== null) return resumed;
     const elapsed = Math.max(0, clock.now() - this.#since);
     if (!this.#isFilled) {
       const { since = null, seconds = null } = history ?? {};
@@ -114,31 +113,31 @@ export class Follower {
 
   /** Where it would resume with one device out of all. */
   startOf(deviceId: string): Start {
-    const floor = this.#windows.get(deviceId)?.floor ?? null;
+    const floor = this.#windows.floorOf(deviceId);
     return floor === null || !this.isContinuous
       ? { kind: "now" }
       : { kind: "after", instant: floor };
   }
 
-  /** A subscribe is on its way that serves it; `limit` where others made that one begin earlier. */
-  begin(limit: string | null): void {
+  /** A subscribe is on its way that serves it from `start`; `limit` where others made that one begin earlier. */
+  begin(start: Start, limit: string | null): void {
     this.#state = "asked";
-    for (const window of this.#windows.values()) window.hold(limit);
-    this.#limit = limit;
+    this.#windows.ask(start, limit);
   }
 
   /** History of one device is on its way because of somebody else's subscribe. */
   hold(deviceId: string): void {
-    this.#windows.get(deviceId)?.hold(null);
+    this.#windows.hold(deviceId);
   }
 
-  /** The subscribe was answered; the history of these devices comes first, for each before it is live. */
-  answered(devices: ReadonlySet<string>): void {
+  /**
+   * The subscribe was answered; the history of these devices comes first, for each before it is live. Null where which
+   * devices there are could not be found out.
+   */
+  answered(devices: ReadonlySet<string> | null): void {
     if (this.#state !== "asked") return;
     this.#state = "live";
-    for (const [deviceId, window] of this.#windows) {
-      if (!devices.has(deviceId)) window.release();
-    }
+    this.#windows.answered(devices);
   }
 
   /** All that was due is here. */
@@ -152,14 +151,15 @@ export class Follower {
       ? Number.NEGATIVE_INFINITY
       : this.#since - history.seconds * 1_000;
     this.#isFilled = true;
-    this.#limit = null;
+    this.#windows.filled();
     this.#since = now;
     if (hadHistory) this.#options.caughtUp();
   }
 
-  /** The history of one device is here. */
+  /** The history of one device was sent. */
   release(deviceId: string): void {
-    this.#windows.get(deviceId)?.release();
+    // Who did not take all of it is still due the rest.
+    if (this.#state === "live") this.#windows.release(deviceId);
   }
 
   /** What was asked for is not given. */
@@ -196,7 +196,7 @@ export class Follower {
   /** A stored sample of a page. */
   history(deviceId: string, sample: Sample, readAt: string | null): void {
     if (this.#state !== "live") return;
-    const window = this.#windowOf(deviceId);
+    const window = this.#windows.of(deviceId);
     if (window.has(sample.timestamp)) return;
     this.#give(deviceId, sample, { window, readAt, origin: "history" });
   }
@@ -208,7 +208,7 @@ export class Follower {
     { readAt, isOneOfMany }: { readonly readAt: string | null; readonly isOneOfMany: boolean },
   ): void {
     if (this.#state !== "live") return;
-    const window = this.#windowOf(deviceId);
+    const window = this.#windows.of(deviceId);
     window.release();
     if (this.needs.mode === "every") {
       if (window.has(sample.timestamp)) return;
@@ -240,6 +240,7 @@ export class Follower {
       window.last = projected;
     }
     window.note(timestamp, readAt);
+    if (origin === "history") this.#windows.begun(deviceId);
   }
 
   /** The sample with the listener's own metrics; null where it has none of them. */
@@ -252,31 +253,6 @@ export class Follower {
       found.map((name) => [name, sample.metrics[name] as MetricValue]),
     );
     return { timestamp: sample.timestamp, metrics };
-  }
-
-  #resumeInstant(): string | null {
-    let floor: string | null = null;
-    let readAt: string | null = null;
-    for (const window of this.#windows.values()) {
-      if (window.floor !== null && (floor === null || window.floor < floor)) floor = window.floor;
-      if (window.readAt !== null && (readAt === null || window.readAt > readAt)) {
-        readAt = window.readAt;
-      }
-    }
-    if (this.#windows.size < 2 || floor === null || readAt === null) return floor;
-    const bound = earlierBy(readAt, SPREAD_MS);
-    return floor > bound ? floor : bound;
-  }
-
-  #windowOf(deviceId: string): SampleWindow {
-    let window = this.#windows.get(deviceId);
-    if (window === undefined) {
-      // In mode latest what lies between two reads was left out on purpose, and is not late.
-      window = new SampleWindow(this.needs.mode === "every" ? this.#options.lateMs : 0);
-      if (this.#limit !== null) window.hold(this.#limit);
-      this.#windows.set(deviceId, window);
-    }
-    return window;
   }
 }
 

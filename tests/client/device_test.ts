@@ -625,6 +625,106 @@ Deno.test("a device that is long silent does not make the resume of every device
   assert.equal(second.last("subscribe").since, at(3_300));
 });
 
+Deno.test("history of every device that is lost in the middle is asked for again, and what came of it is not given twice", async () => {
+  using world = clientWorld();
+  const given: string[] = [];
+  world.client.device("*", {
+    mode: "every",
+    historySeconds: 600,
+    onCaughtUp: () => given.push("caught up"),
+  }, ({ device_id, metrics }) => given.push(`${device_id} ${metrics.n}`));
+  const first = await world.greet();
+  first.subscribed({
+    a: { from: at(-600), complete: true },
+    b: { from: at(-600), complete: true },
+  });
+  first.page("a", [-590, -1].map((n) => sample(n)));
+  first.batch(1, [telemetry("a", sample(1))]);
+  first.end(1006);
+  await world.clock.advance(2_000);
+  const second = await world.greet();
+  assert.equal(second.last("subscribe").history_seconds, 602);
+  second.subscribed({
+    a: { from: at(-600), complete: true },
+    b: { from: at(-600), complete: true },
+  });
+  second.page("a", [-590, -1, 1, 2].map((n) => sample(n)), { second: 2 });
+  second.page("b", [-595, -2].map((n) => sample(n)), { second: 2 });
+  assert.deepEqual(given, ["a -590", "a -1", "a 1", "a 2", "b -595", "b -2", "caught up"]);
+  second.end(1006);
+  await world.clock.advance(2_000);
+  const third = await world.greet();
+  assert.equal(third.last("subscribe").since, at(-12), "all of it was there");
+});
+
+Deno.test("what every device missed in a long absence stays due until it is here, also over another loss", async () => {
+  using world = clientWorld();
+  world.client.device("*", { mode: "every" }, () => {});
+  const first = await world.greet();
+  first.subscribed();
+  first.batch(100, ["a", "b"].map((id) => telemetry(id, sample(100))));
+  first.end(1006);
+  await world.clock.advance(1_000);
+  const second = await world.greet();
+  assert.equal(second.last("subscribe").since, at(90));
+  second.subscribed({ a: { from: at(90), complete: true }, b: { from: at(90), complete: true } });
+  second.page("a", [sample(500)], { second: 1_000 });
+  second.page("b", [sample(200)], { second: 1_000, done: false });
+  second.batch(1_001, [telemetry("a", sample(1_001))]);
+  second.end(1006);
+  await world.clock.advance(2_000);
+  const third = await world.greet();
+  assert.equal(third.last("subscribe").since, at(190));
+});
+
+Deno.test("history of every device is still due while nobody could say which devices there are", async () => {
+  using world = clientWorld();
+  const { given, listener } = recorder();
+  const unlisted = { "*": { from: at(-600), complete: false, reason: "source_unavailable" } };
+  world.client.device("*", {
+    historySeconds: 600,
+    onCaughtUp: () => given.push("caught up"),
+  }, listener);
+  const first = await world.greet();
+  first.subscribed(unlisted);
+  await world.clock.advance(5_000);
+  first.end(1006);
+  await world.clock.advance(2_000);
+  const second = await world.greet();
+  assert.equal(second.last("subscribe").history_seconds, 607);
+  second.subscribed(unlisted);
+  await world.clock.advance(3_000);
+  // The first page says that they are known now, and another answer which they are.
+  second.page("a", [sample(-590)]);
+  await world.settle();
+  assert.equal(second.last("subscribe").history_seconds, 610);
+  second.subscribed({
+    a: { from: at(-600), complete: true },
+    b: { from: at(-600), complete: true },
+  });
+  second.page("a", [sample(-590)], { second: 10 });
+  second.page("b", [sample(-580)], { second: 10 });
+  assert.deepEqual(given, ["h-590", "h-580", "caught up"]);
+});
+
+Deno.test("what every device missed is still due while nobody could say which devices there are", async () => {
+  using world = clientWorld();
+  world.client.device("*", { mode: "every" }, () => {});
+  const first = await world.greet();
+  first.subscribed();
+  await world.clock.advance(10_000);
+  first.end(1006);
+  await world.clock.advance(40_000);
+  const second = await world.greet();
+  assert.equal(second.last("subscribe").history_seconds, 51);
+  second.subscribed({ "*": { from: at(0), complete: false, reason: "source_unavailable" } });
+  await world.clock.advance(5_000);
+  second.end(1006);
+  await world.clock.advance(2_000);
+  const third = await world.greet();
+  assert.equal(third.last("subscribe").history_seconds, 58);
+});
+
 Deno.test("a device of its own beside every device serves both, and each is given a sample once", async () => {
   using world = clientWorld();
   const all = recorder();

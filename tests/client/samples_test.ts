@@ -1,7 +1,7 @@
 // The samples of a device one by one, in a loop that may be slow, stop, or be stopped.
 import assert from "node:assert/strict";
 import type { DeviceSample } from "../../src/client/pulsewire_client.ts";
-import { clientWorld, sample, telemetry, type World } from "./client_fixture.ts";
+import { at, clientWorld, sample, telemetry, type World } from "./client_fixture.ts";
 
 /** Takes so many samples and returns their metric `n`. */
 async function take(samples: AsyncIterator<DeviceSample>, count: number) {
@@ -71,6 +71,36 @@ Deno.test("a loop that is slow in mode every is late and loses nothing, with bou
   }
   assert.ok(passes > 10, `${passes} subscribes for 110 samples by 10`);
   assert.deepEqual(taken, numbers(1, 110));
+});
+
+Deno.test("a slow loop over every device loses nothing of a long history, and is asked for no more than it lacks", async () => {
+  using world = clientWorld();
+  const samples = world.client.samples("*", { historySeconds: 3_600, bufferSize: 4 });
+  const socket = await world.greet();
+  const stored = new Map(
+    ["a", "b"].map((id, index) => [id, numbers(1, 10).map((n) => n + 10 * index)]),
+  );
+  const given: unknown[] = [];
+  const asked: number[] = [];
+  while (given.length < 20) {
+    await world.settle();
+    if (socket.asked("subscribe").length > asked.length) {
+      const { since } = socket.last("subscribe");
+      const from = since === undefined ? at(-3_600) : String(since);
+      asked.push(since === undefined ? 0 : Date.parse(from));
+      socket.subscribed(
+        Object.fromEntries([...stored.keys()].map((id) => [id, { from, complete: true }])),
+      );
+      for (const [id, all] of stored) {
+        const due = all.map((n) => sample(n - 3_500, { n })).filter((one) => one.timestamp > from);
+        socket.page(id, due);
+      }
+    }
+    given.push(...await take(samples, 2));
+  }
+  assert.deepEqual(given, numbers(1, 20));
+  assert.deepEqual(asked, asked.toSorted((one, other) => one - other));
+  assert.ok(new Set(asked).size > 2, "each time all of it was asked for");
 });
 
 Deno.test("a slow loop holds nobody else up", async () => {

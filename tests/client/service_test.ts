@@ -282,6 +282,39 @@ Deno.test("every device of the tenant is followed as one", async () => {
   await until(() => seen.has("b 2"));
 });
 
+Deno.test("history of every device is whole, and said to be, though the database could not be read at first", async () => {
+  const sources = fakeSources();
+  await using service = await startService({ sources });
+  for (let n = 1; n <= 3; n++) {
+    for (const device of ["a", "b"]) sources.put("acme", device, sampleNow(n));
+  }
+  sources.historyFault = () => new SourceError("unavailable", "No answer");
+  await using live = liveClient(service.port);
+  const given: string[] = [];
+  live.client.device("*", {
+    mode: "every",
+    historySeconds: 60,
+    onCaughtUp: () => given.push("caught up"),
+  }, (sample) => given.push(`${sample.device_id} ${numberOf(sample)}`));
+  await until(() => live.gaps.length === 1);
+  assert.deepEqual([live.gaps[0]?.device_id, live.gaps[0]?.reason], ["*", "source_unavailable"]);
+  sources.historyFault = null;
+  await until(() => given.includes("caught up"), { withinMs: 20_000 });
+  sources.put("acme", "a", sampleNow(4));
+  await until(() => given.includes("a 4"));
+  assert.deepEqual(given.toSorted(), [
+    "a 1",
+    "a 2",
+    "a 3",
+    "a 4",
+    "b 1",
+    "b 2",
+    "b 3",
+    "caught up",
+  ]);
+  assert.equal(live.gaps.length, 1);
+});
+
 Deno.test("a token is renewed on the living socket", async () => {
   await using service = await startService({ sources: fakeSources() });
   let asked = 0;
