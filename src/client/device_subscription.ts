@@ -63,11 +63,18 @@ export class DeviceSubscription {
 
   /** What should be said to the service; null for nothing at present. */
   plan(context: PlanContext): Plan | null {
-    if (this.followers.size === 0) return this.#wire === null ? null : { name: "unsubscribe" };
+    const isLeft = this.followers.size === 0;
     const isBusy = this.#pass !== null && this.#pass.remaining?.size !== 0;
+    const continuous = context.companions.filter((follower) => follower.isContinuous);
+    if (isLeft) {
+      if (this.#wire === null) return null;
+      // With all, the device is followed from now on: what this has still to give would come to nobody.
+      const isOwing = continuous.length > 0 && (isBusy || this.#owesCompanions);
+      if (!isOwing || this.#isRefused) return { name: "unsubscribe" };
+    }
     if (isBusy || this.#isRefused) return null;
     const all = [...this.followers].filter((follower) => !follower.isRefused);
-    if (all.length === 0) return null;
+    if (all.length === 0 && !isLeft) return null;
     const needs = unionOf([...all, ...context.companions].map((follower) => follower.needs));
     const isNew = this.#wire === null || this.#owesCompanions || !sameNeeds(this.#wire, needs);
     let due = all.filter((follower) => follower.isDue);
@@ -83,7 +90,6 @@ export class DeviceSubscription {
     const serving = due.filter((follower) =>
       follower.start().kind === "now" || follower.resolutionSeconds === resolutionSeconds
     );
-    const continuous = context.companions.filter((follower) => follower.isContinuous);
     const companions = resolutionSeconds === null ? continuous : [];
     this.#owesCompanions = companions.length < continuous.length;
     const starts = new Map(serving.map((follower) => [follower, follower.start()] as const));

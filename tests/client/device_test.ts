@@ -774,6 +774,75 @@ Deno.test("windows of one device are not given to who listens to every device, w
   assert.equal(chart.given.at(-1), "l104");
 });
 
+Deno.test("a device that is left in the middle of its history is followed until every device has what it brings", async () => {
+  using world = clientWorld();
+  const all = recorder();
+  world.client.device("*", { mode: "every" }, all.listener);
+  const socket = await world.greet();
+  socket.subscribed();
+  socket.batch(100, [telemetry("d", sample(100))]);
+  const stop = world.client.device(
+    "d",
+    { historySeconds: 600 },
+    () => assert.fail("it was left"),
+  );
+  await world.settle();
+  stop();
+  socket.batch(101, [telemetry("d", sample(101))]);
+  await world.settle();
+  assert.equal(socket.asked("unsubscribe").length, 0);
+  socket.subscribed({ d: { from: at(-500), complete: true } });
+  socket.page("d", [-450, 100, 101].map((n) => sample(n)), { second: 102, done: false });
+  socket.page("d", [sample(102)], { second: 102 });
+  await world.settle();
+  assert.equal(socket.last("unsubscribe").device_id, "d");
+  socket.batch(103, [telemetry("d", sample(103))]);
+  assert.deepEqual(all.given, ["l100", "h101", "h102", "l103"]);
+  assert.equal(socket.asked("subscribe").length, 2);
+});
+
+Deno.test("a device that is left while its windows come is asked for what every device missed for them", async () => {
+  using world = clientWorld();
+  const all = recorder();
+  world.client.device("*", { mode: "every" }, all.listener);
+  const socket = await world.greet();
+  socket.subscribed();
+  socket.batch(100, [telemetry("d", sample(100))]);
+  const stop = world.client.device("d", { historySeconds: 600, resolutionSeconds: 60 }, () => {});
+  await world.settle();
+  stop();
+  await world.settle();
+  socket.subscribed({ d: { from: at(-500), complete: true } });
+  socket.page("d", [sample(-480)], { second: 101 });
+  socket.batch(102, [telemetry("d", sample(102))]);
+  await world.settle();
+  const { device_id, since, resolution_seconds } = socket.last("subscribe");
+  assert.deepEqual([device_id, since, resolution_seconds], ["d", { d: at(90) }, undefined]);
+  assert.equal(socket.asked("unsubscribe").length, 0);
+  socket.subscribed({ d: { from: at(90), complete: true } });
+  socket.page("d", [100, 101, 102].map((n) => sample(n)), { second: 103 });
+  await world.settle();
+  assert.equal(socket.last("unsubscribe").device_id, "d");
+  socket.batch(104, [telemetry("d", sample(104))]);
+  assert.deepEqual(all.given, ["l100", "h101", "h102", "l104"]);
+});
+
+Deno.test("a device that is left in the middle of its history ends at once where nobody needs all of it", async () => {
+  using world = clientWorld();
+  const stopAll = world.client.device("*", { mode: "every" }, () => {});
+  world.client.device("*", () => {});
+  const socket = await world.greet();
+  socket.subscribed();
+  const stop = world.client.device("d", { historySeconds: 600 }, () => {});
+  await world.settle();
+  stop();
+  await world.settle();
+  assert.equal(socket.asked("unsubscribe").length, 0);
+  stopAll();
+  await world.settle();
+  assert.equal(socket.last("unsubscribe").device_id, "d");
+});
+
 Deno.test("a device of its own gives what every device needs, also when that comes later", async () => {
   using world = clientWorld();
   world.client.device("d", () => {});

@@ -315,6 +315,39 @@ Deno.test("history of every device is whole, and said to be, though the database
   assert.equal(live.gaps.length, 1);
 });
 
+Deno.test("who follows every device has each sample, also when a listener leaves in the middle of a device's history", async () => {
+  const sources = fakeSources();
+  const { telemetry } = sources;
+  let held = Promise.resolve();
+  // Only what is asked of the past is slow: what ticks read has no end.
+  const readRange: typeof telemetry.readRange = async (query) => {
+    if (!query.until.startsWith("9999")) await held;
+    return await telemetry.readRange(query);
+  };
+  await using service = await startService({
+    sources: { ...sources, telemetry: { ...telemetry, readRange } },
+  });
+  sources.put("acme", "d", sampleNow(1));
+  await using live = liveClient(service.port);
+  const given: number[] = [];
+  live.client.device("*", { mode: "every" }, (sample) => given.push(numberOf(sample)));
+  await until(() => live.messages.some(({ message }) => message.type === "subscribed"));
+  sources.put("acme", "d", sampleNow(2));
+  await until(() => given.includes(2));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  held = promise;
+  const stop = live.client.device("d", { historySeconds: 60 }, () => {});
+  await pause(200);
+  sources.put("acme", "d", sampleNow(3));
+  await pause(300);
+  stop();
+  resolve();
+  await until(() => given.includes(3));
+  sources.put("acme", "d", sampleNow(4));
+  await until(() => given.includes(4));
+  assert.deepEqual(given.filter((n) => n > 1), [2, 3, 4]);
+});
+
 Deno.test("a token is renewed on the living socket", async () => {
   await using service = await startService({ sources: fakeSources() });
   let asked = 0;
