@@ -1,5 +1,5 @@
 // The open alerts as one listener knows them: whatever the service sends, whole lists or changes, again or late, becomes
-// what is new to this listener. It must never tell an alert twice.
+// what is new to this listener. It must never tell an opening or a closing twice.
 import type { Alert, AlertChanges } from "../protocol/server_messages.ts";
 
 /** Ids of closed alerts that are remembered: what a resume repeats is seconds old. */
@@ -41,9 +41,14 @@ export class AlertBook {
   /** Changes; null where they say nothing new. */
   changes({ opened, updated, closed }: AlertChanges): AlertChanges | null {
     const news = { opened: [] as Alert[], updated: [] as Alert[], closed: [] as number[] };
+    const closing = new Set(closed);
     for (const alert of [...opened, ...updated]) {
       const known = this.#open.get(alert.alert_id);
-      if (known === undefined && this.#closed.has(alert.alert_id)) continue;
+      if (known === undefined && this.#closed.has(alert.alert_id)) {
+        // One that came and went is repeated; one that stays open was opened again.
+        if (closing.has(alert.alert_id)) continue;
+        this.#closed.delete(alert.alert_id);
+      }
       if (known === undefined) news.opened.push(alert);
       else if (!isSame(known, alert)) news.updated.push(alert);
       this.#open.set(alert.alert_id, alert);

@@ -37,6 +37,22 @@ Deno.test("an alert that opened and closed while nobody listened is told once, h
   assert.deepEqual(book.open, []);
 });
 
+Deno.test("an alert that is opened again under its own id is told again, by changes and by a list", () => {
+  const book = new AlertBook();
+  book.list([created(7)], whole);
+  const close = { opened: [], updated: [], closed: [7] };
+  const reopen = { opened: [created(7, { severity: 5 })], updated: [], closed: [] };
+  assert.deepEqual(told(book.changes(close)), close);
+  assert.deepEqual(told(book.changes(reopen)), { opened: [7], updated: [], closed: [] });
+  assert.deepEqual(book.open, reopen.opened);
+  assert.equal(book.changes(reopen), null);
+  assert.deepEqual(told(book.changes(close)), close);
+  assert.deepEqual(told(book.list([created(7)], whole)), { opened: [7], updated: [], closed: [] });
+  assert.deepEqual(told(book.changes(close)), close);
+  assert.equal(book.changes({ ...reopen, closed: [7] }), null);
+  assert.deepEqual(book.open, []);
+});
+
 Deno.test("what lies beyond the end of a list that was cut is not called closed", () => {
   const book = new AlertBook();
   book.list([created(4), created(3), created(2), created(1)], whole);
