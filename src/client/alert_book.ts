@@ -30,7 +30,7 @@ export class AlertBook {
   ): AlertChanges | null {
     const listed = new Set(alerts.map((alert) => alert.alert_id));
     const closed = [...this.#open.values()].filter((alert) =>
-      !listed.has(alert.alert_id) && (cutAfter === null || newestFirst(alert, cutAfter) < 0)
+      !listed.has(alert.alert_id) && (cutAfter === null || newestFirst(alert, cutAfter) <= 0)
     ).map((alert) => alert.alert_id);
     const changes = this.changes({ opened: alerts, updated: [], closed });
     if (this.#isFilled) return changes;

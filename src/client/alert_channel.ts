@@ -110,7 +110,13 @@ export class AlertChannel {
       return book.list(message.alerts.filter(isOwn), { cutAfter });
     }
     const { opened, updated, closed } = message;
-    return book.changes({ opened: opened.filter(isOwn), updated: updated.filter(isOwn), closed });
+    // One that came to another device is none of this listener's any more.
+    const left = updated.filter((alert) => !isOwn(alert)).map(({ alert_id: id }) => id);
+    return book.changes({
+      opened: opened.filter(isOwn),
+      updated: updated.filter(isOwn),
+      closed: [...closed, ...left],
+    });
   }
 
   #planSoon(): void {

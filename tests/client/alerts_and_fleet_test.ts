@@ -119,6 +119,32 @@ Deno.test("alerts of some devices are asked for as such, and of all once one wan
   assert.deepEqual(all.told[0], { open: [4, 3, 2, 1] });
 });
 
+Deno.test("an alert that comes to another device is closed for those of the first and opened for those of the other", async () => {
+  using world = clientWorld();
+  const one = recorder();
+  const other = recorder();
+  const both = recorder();
+  const of = (deviceId: string) => alertOf(7, { device_id: deviceId });
+  world.client.alerts(one.listener, { deviceIds: ["a"] });
+  world.client.alerts(other.listener, { deviceIds: ["b"] });
+  world.client.alerts(both.listener, { deviceIds: ["a", "b"] });
+  const socket = await world.greet();
+  answered(world, "alerts");
+  socket.batch(1, [{ type: "alerts", alerts: [of("a")] }]);
+  const moved = (deviceId: string) =>
+    socket.batch(2, [{ type: "alert_changes", opened: [], updated: [of(deviceId)], closed: [] }]);
+  moved("b");
+  moved("a");
+  // The last one of a list that was cut.
+  socket.batch(3, [{ type: "alerts", alerts: [of("b")], truncated: true, total: 2 }]);
+  const here = { open: [7], opened: [7], closed: [] };
+  const gone = { open: [], opened: [], closed: [7] };
+  assert.deepEqual(one.told, [{ open: [7] }, gone, here, gone]);
+  assert.deepEqual(other.told, [{ open: [] }, here, gone, here]);
+  const updated = { open: [7], opened: [], closed: [] };
+  assert.deepEqual(both.told, [{ open: [7] }, updated, updated, updated]);
+});
+
 Deno.test("changes are not told to who has no list to change yet", async () => {
   using world = clientWorld();
   const all = recorder();
