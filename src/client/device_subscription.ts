@@ -25,9 +25,11 @@ export interface Push {
   readonly readAt: string | null;
   /** Whether every stored sample of the device is pushed, and not only the newest. */
   readonly isEvery: boolean;
+  /** Whether a device's own subscription brings it to who listens to all. */
+  readonly isCompanion: boolean;
 }
 
-type Newest = Pick<Push, "sample" | "readAt">;
+type Newest = Pick<Push, "sample" | "readAt"> & Partial<Pick<Push, "isCompanion">>;
 
 const NOBODY: ReadonlySet<string> = new Set();
 
@@ -120,8 +122,9 @@ export class DeviceSubscription {
     pass.id = id;
     this.#wire = pass.plan.needs;
     for (const [follower, start] of pass.starts) {
-      if (pass.companions.includes(follower)) follower.hold(this.deviceId);
-      else follower.begin(start, limitOf(start, pass));
+      const limit = limitOf(start, pass);
+      if (pass.companions.includes(follower)) follower.hold(this.deviceId, limit);
+      else follower.begin(start, limit);
     }
   }
 
@@ -129,11 +132,15 @@ export class DeviceSubscription {
   answered(id: MessageId, resumes: Readonly<Record<string, Resume>>): boolean {
     const pass = this.#pass;
     if (pass?.id !== id) return false;
-    const devices = new Set(Object.keys(resumes));
+    const devices = new Set(
+      Object.keys(resumes).filter((deviceId) => resumes[deviceId]?.reason !== "replaced"),
+    );
     // Which devices there are could not be found out, and nothing will say when all have come.
     pass.isUnlisted = devices.delete("*");
     for (const [deviceId, resume] of Object.entries(resumes)) this.#tellGap(pass, deviceId, resume);
     for (const [follower, { kind }] of pass.starts) {
+      // They wait for another answer.
+      if (pass.companions.includes(follower)) continue;
       follower.answered(pass.isUnlisted ? null : devices);
       // Its first value need not wait for the history of others.
       if (kind === "now" && follower.needs.mode === "latest") this.#replay(follower);
@@ -191,7 +198,8 @@ export class DeviceSubscription {
     const { device_id: deviceId, samples, done } = message;
     for (const sample of samples) {
       for (const [follower, { kind }] of pass.starts) {
-        if (kind !== "now") follower.history(deviceId, sample, readAt);
+        const isCompanion = pass.companions.includes(follower);
+        if (kind !== "now") follower.history(deviceId, sample, { readAt, isCompanion });
       }
     }
     const newest = samples.at(-1);
@@ -199,32 +207,40 @@ export class DeviceSubscription {
       this.#newest.set(deviceId, { sample: newest, readAt });
     }
     if (!done) return false;
-    for (const follower of pass.starts.keys()) follower.release(deviceId);
-    if (pass.remaining?.delete(deviceId) !== true || pass.remaining.size > 0) return false;
+    for (const follower of pass.starts.keys()) {
+      follower.release(deviceId, { isCompanion: pass.companions.includes(follower) });
+    }
+    return this.arrived(deviceId);
+  }
+
+  /** The history of one device is here; returns whether there is more to plan. */
+  arrived(deviceId: string): boolean {
+    const pass = this.#pass;
+    if (pass?.remaining?.delete(deviceId) !== true || pass.remaining.size > 0) return false;
     this.#filled(pass, { hadHistory: true });
     return true;
   }
 
   /** A push; where only the newest is wanted of many, it waits for the end of the frame. */
-  live(deviceId: string, { sample, readAt, isEvery }: Push): void {
+  live(deviceId: string, { sample, readAt, isEvery, isCompanion }: Push): void {
     const known = this.#newest.get(deviceId);
     if (known === undefined || known.sample.timestamp <= sample.timestamp) {
       this.#newest.set(deviceId, { sample, readAt });
-      if (isEvery) this.#ofFrame.set(deviceId, { sample, readAt });
+      if (isEvery) this.#ofFrame.set(deviceId, { sample, readAt, isCompanion });
     }
     for (const follower of [...this.followers]) {
       if (!isEvery || follower.needs.mode === "every") {
-        follower.live(deviceId, sample, { readAt, isOneOfMany: isEvery });
+        follower.live(deviceId, sample, { readAt, isOneOfMany: isEvery, isCompanion });
       }
     }
   }
 
   /** The frame is read. */
   frameEnd(): void {
-    for (const [deviceId, { sample, readAt }] of this.#ofFrame) {
+    for (const [deviceId, { sample, readAt, isCompanion = false }] of this.#ofFrame) {
       for (const follower of [...this.followers]) {
         if (follower.needs.mode === "latest") {
-          follower.live(deviceId, sample, { readAt, isOneOfMany: true });
+          follower.live(deviceId, sample, { readAt, isOneOfMany: true, isCompanion });
         }
       }
     }

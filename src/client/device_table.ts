@@ -105,7 +105,8 @@ export class DeviceTable implements Disposable {
       if (subscription === undefined || (subscription === all && own?.isAwaiting === true)) {
         continue;
       }
-      subscription.live(deviceId, { sample, readAt, isEvery });
+      const isCompanion = subscription === all && own?.isOnWire === true;
+      subscription.live(deviceId, { sample, readAt, isEvery, isCompanion });
       this.#ofFrame.add(subscription);
     }
   }
@@ -115,6 +116,13 @@ export class DeviceTable implements Disposable {
     for (const key of [message.device_id, EVERY_DEVICE]) {
       const subscription = this.#subscriptions.get(key);
       if (subscription?.history(message, readAt) === true) this.#changed(key);
+    }
+    const { done, device_id: deviceId } = message;
+    const own = this.#subscriptions.get(deviceId);
+    // It took the device's place among all, whose own pages of it come no more.
+    const isWhole = done && own?.isOnWire === true && !own.isAwaiting;
+    if (isWhole && this.#subscriptions.get(EVERY_DEVICE)?.arrived(deviceId) === true) {
+      this.#changed(EVERY_DEVICE);
     }
   }
 

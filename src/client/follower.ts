@@ -114,9 +114,7 @@ export class Follower {
   /** Where it would resume with one device out of all. */
   startOf(deviceId: string): Start {
     const floor = this.#windows.floorOf(deviceId);
-    return floor === null || !this.isContinuous
-      ? { kind: "now" }
-      : { kind: "after", instant: floor };
+    return floor === null || !this.isContinuous ? this.start() : { kind: "after", instant: floor };
   }
 
   /** A subscribe is on its way that serves it from `start`; `limit` where others made that one begin earlier. */
@@ -125,9 +123,9 @@ export class Follower {
     this.#windows.ask(start, limit);
   }
 
-  /** History of one device is on its way because of somebody else's subscribe. */
-  hold(deviceId: string): void {
-    this.#windows.hold(deviceId);
+  /** History of one device is on its way because of somebody else's subscribe; `limit` as for its own. */
+  hold(deviceId: string, limit: string | null): void {
+    this.#windows.hold(deviceId, limit);
   }
 
   /**
@@ -157,9 +155,9 @@ export class Follower {
   }
 
   /** The history of one device was sent. */
-  release(deviceId: string): void {
+  release(deviceId: string, { isCompanion }: { readonly isCompanion: boolean }): void {
     // Who did not take all of it is still due the rest.
-    if (this.#state === "live") this.#windows.release(deviceId);
+    if (this.#takes(isCompanion)) this.#windows.release(deviceId);
   }
 
   /** What was asked for is not given. */
@@ -193,9 +191,13 @@ export class Follower {
     if (this.#state === "asked" || this.#state === "live") this.#options.gap(gap);
   }
 
-  /** A stored sample of a page. */
-  history(deviceId: string, sample: Sample, readAt: string | null): void {
-    if (this.#state !== "live") return;
+  /** A stored sample of a page; `isCompanion` where somebody else's subscribe brings it. */
+  history(
+    deviceId: string,
+    sample: Sample,
+    { readAt, isCompanion }: { readonly readAt: string | null; readonly isCompanion: boolean },
+  ): void {
+    if (!this.#takes(isCompanion)) return;
     const window = this.#windows.of(deviceId);
     if (window.has(sample.timestamp)) return;
     this.#give(deviceId, sample, { window, readAt, origin: "history" });
@@ -205,9 +207,13 @@ export class Follower {
   live(
     deviceId: string,
     sample: Sample,
-    { readAt, isOneOfMany }: { readonly readAt: string | null; readonly isOneOfMany: boolean },
+    { readAt, isOneOfMany, isCompanion = false }: {
+      readonly readAt: string | null;
+      readonly isOneOfMany: boolean;
+      readonly isCompanion?: boolean;
+    },
   ): void {
-    if (this.#state !== "live") return;
+    if (!this.#takes(isCompanion)) return;
     const window = this.#windows.of(deviceId);
     window.release();
     if (this.needs.mode === "every") {
@@ -218,6 +224,12 @@ export class Follower {
       if (this.needs.changesOnly && isSame(window.last, this.#project(sample))) return;
     }
     this.#give(deviceId, sample, { window, readAt, origin: "live" });
+  }
+
+  /** What a device's own subscription brings does not wait for the answer of the one to all. */
+  #takes(isCompanion: boolean): boolean {
+    const isWaiting = this.#state === "due" || this.#state === "asked";
+    return this.#state === "live" || (isCompanion && isWaiting);
   }
 
   #give(

@@ -59,9 +59,9 @@ export class SampleWindows {
     this.#limit = limit;
   }
 
-  /** One device was asked for on behalf of somebody else. */
-  hold(deviceId: string): void {
-    this.#windows.get(deviceId)?.hold(null);
+  /** One device was asked for on behalf of somebody else; `limit` as for all. */
+  hold(deviceId: string, limit: string | null): void {
+    this.of(deviceId).hold(limit);
   }
 
   /** History of these devices is on its way, and of no others; null where nobody knows of which. */

@@ -750,6 +750,71 @@ Deno.test("a device of its own beside every device serves both, and each is give
   assert.deepEqual(own.given, ["h85", "h100", "h101", "l103"]);
 });
 
+Deno.test("the answer to a device of its own is not taken for that to every device", async () => {
+  using world = clientWorld();
+  const given: string[] = [];
+  world.client.device(
+    "*",
+    { mode: "every", historySeconds: 600 },
+    ({ device_id, metrics }) => given.push(`${device_id} ${metrics.n}`),
+  );
+  world.client.device("d", { historySeconds: 60 }, () => {});
+  const first = await world.greet();
+  assert.equal(first.last("subscribe").device_id, "d");
+  first.subscribed({ d: { from: at(-600), complete: true } });
+  first.page("d", [-500, -50].map((n) => sample(n)));
+  first.batch(5, [telemetry("d", sample(5))]);
+  await world.settle();
+  first.end(1006);
+  await world.clock.advance(2_000);
+  const second = await world.greet();
+  const [all, own] = second.asked("subscribe");
+  assert.deepEqual([all?.device_id, all?.history_seconds], ["*", 602]);
+  assert.deepEqual([own?.device_id, own?.since], ["d", { d: at(-5) }]);
+  second.subscribed({ d: { from: at(-5), complete: true } });
+  second.page("d", [5, 6].map((n) => sample(n)), { second: 7 });
+  second.batch(8, [telemetry("d", sample(8))]);
+  assert.deepEqual(given, ["d -500", "d -50", "d 5", "d 6", "d 8"]);
+});
+
+Deno.test("who listens to every device is given what a device's own history brings of it first", async () => {
+  using world = clientWorld();
+  const all = recorder();
+  world.client.device("*", { mode: "every" }, all.listener);
+  const socket = await world.greet();
+  socket.subscribed();
+  await world.clock.advance(3_000);
+  world.client.device("d", { historySeconds: 60 }, () => {});
+  await world.settle();
+  socket.subscribed({ d: { from: at(-57), complete: true } });
+  // The second was stored while every device was followed, and no read had found it yet.
+  socket.page("d", [-30, 2].map((n) => sample(n)), { second: 3 });
+  socket.batch(5, [telemetry("d", sample(4))]);
+  assert.deepEqual(all.given, ["h2", "l4"]);
+});
+
+Deno.test("a device that is followed by itself while the history of every device flows is no hole in that", async () => {
+  using world = clientWorld();
+  const all = recorder();
+  world.client.device("*", {
+    historySeconds: 60,
+    onCaughtUp: () => all.given.push("caught up"),
+  }, all.listener);
+  const socket = await world.greet();
+  const { id } = socket.subscribed({
+    d: { from: at(-60), complete: true },
+    e: { from: at(-60), complete: true },
+  });
+  world.client.device("d", () => {});
+  await world.settle();
+  const { device_id, history_seconds } = socket.last("subscribe");
+  assert.deepEqual([device_id, history_seconds], ["d", 60]);
+  socket.say({ type: "history", device_id: "e", samples: [sample(-5)], done: true, id });
+  socket.subscribed({ d: { from: at(-60), complete: true } });
+  socket.page("d", [sample(-4)]);
+  assert.deepEqual(all.given, ["h-5", "h-4", "caught up"]);
+});
+
 Deno.test("windows of one device are not given to who listens to every device, who misses nothing for them", async () => {
   using world = clientWorld();
   const all = recorder();
