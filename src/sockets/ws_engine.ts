@@ -14,6 +14,7 @@ import type { Admission, Engine, EngineOptions, Handshake } from "./socket.ts";
 import { QuietRequest } from "./quiet_request.ts";
 import { RawHeaders } from "./raw_headers.ts";
 import { targetOf } from "./request_target.ts";
+import { boundUnanswered } from "./unanswered_requests.ts";
 import { upgradeFault } from "./upgrade_fault.ts";
 import { JoinedWires } from "./joined_wires.ts";
 import { openWsSocket } from "./ws_socket.ts";
@@ -119,7 +120,7 @@ export async function serveWs(options: EngineOptions): Promise<Engine> {
 function createHttpServer(
   { limits, tls, path, fetch, failed, crossed }: EngineOptions,
 ): Server {
-  const listener = getRequestListener(
+  const listener = boundUnanswered(getRequestListener(
     (request, { incoming: { socket } }) =>
       fetch(request, {
         address: socket.remoteAddress ?? "",
@@ -136,7 +137,7 @@ function createHttpServer(
         return new Response("Internal error", { status: 500 });
       },
     },
-  );
+  ));
   const settings = {
     IncomingMessage: QuietRequest,
     headersTimeout: limits.headerTimeoutMs,

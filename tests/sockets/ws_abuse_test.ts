@@ -224,6 +224,39 @@ Deno.test("A peer that asks and never takes the answer is ended", async () => {
   peer.vanish();
 });
 
+Deno.test("A peer that piles up requests and takes no answer is ended, and few of them are answered", async () => {
+  await using harness = await start({ fetch: () => new Response("x".repeat(1 << 20)) });
+  const before = await residentMegabytes();
+  const peer = await RawPeer.silent(harness.engine.port);
+  const request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  await peer.write(new TextEncoder().encode(request.repeat(500))).catch(() => {});
+  assert(await peer.endsWithin(SOON_MS));
+  assert(harness.fetched.length <= 4, `${harness.fetched.length} requests were taken`);
+  const grown = await residentMegabytes() - before;
+  assert(grown < 64, `memory grew by ${grown} MB`);
+  peer.vanish();
+  await harness.assertAlive();
+});
+
+Deno.test("Four requests at once are answered in order, and the connection serves on and on", async () => {
+  await using harness = await start({
+    fetch: async (request) => {
+      const { pathname } = new URL(request.url);
+      // The first is the last to be ready.
+      await pause(pathname.endsWith("0") ? 20 : 0);
+      return new Response(pathname);
+    },
+  });
+  using peer = await RawPeer.silent(harness.engine.port);
+  for (let round = 0; round < 5; round++) {
+    const paths = [0, 1, 2, 3].map((nth) => `/${round}${nth}`);
+    const requests = paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    await peer.write(new TextEncoder().encode(requests.join("")));
+    const text = await peer.readText(paths[3] as string);
+    assert.deepEqual(text.match(/^\/\d\d/gm), paths);
+  }
+});
+
 Deno.test("Connections beyond the most are turned away, and those that are open go on", async () => {
   await using harness = await start({ limits: { maxSockets: 5 } });
   const [client, accepted] = await harness.connect();
