@@ -22,6 +22,8 @@ export interface ServerOptions<Kind extends WebSocket> {
   readonly noServer: true;
   readonly WebSocket: new (...of: ConstructorParameters<typeof WebSocket>) => Kind;
   readonly maxPayload: number;
+  /** Of one message; with one more its socket is closed with 1008. */
+  readonly maxFragments: number;
   readonly perMessageDeflate: false;
   readonly clientTracking: false;
   readonly autoPong: false;

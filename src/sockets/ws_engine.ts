@@ -22,6 +22,9 @@ import { openWsSocket } from "./ws_socket.ts";
 /** After a close frame, or a refusal by HTTP, a peer has this long to take it before its connection is ended. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
+/** Fragments of one message: each is kept with an object of its own until the last has come, be it a byte long. */
+const MAX_FRAGMENTS = 1_024;
+
 /** Serves HTTP and upgrades on one port. Rejects with what listening threw. */
 export async function serveWs(options: EngineOptions): Promise<Engine> {
   const server = createHttpServer(options);
@@ -30,6 +33,7 @@ export async function serveWs(options: EngineOptions): Promise<Engine> {
     noServer: true,
     WebSocket: AttendedWebSocket,
     maxPayload: options.limits.maxMessageBytes,
+    maxFragments: MAX_FRAGMENTS,
     perMessageDeflate: false,
     clientTracking: false,
     autoPong: false,

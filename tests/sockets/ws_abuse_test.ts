@@ -120,6 +120,28 @@ Deno.test("Fragments without bytes can't go on for ever", async () => {
   peer.vanish();
 });
 
+for (const pieces of [1_024, 1_025]) {
+  const verdict = pieces === 1_024 ? "is heard" : "is closed with 1008";
+  Deno.test(`A message in ${pieces} fragments of a byte ${verdict}`, async () => {
+    await using harness = await start();
+    const [peer, accepted] = await harness.connectRaw();
+    const frames = Array.from(
+      { length: pieces },
+      (_, index) =>
+        clientFrame(index === 0 ? OPCODE.text : OPCODE.continuation, "x", {
+          fin: index === pieces - 1,
+        }),
+    );
+    await peer.write(new Uint8Array(frames.flatMap((frame) => [...frame])));
+    if (pieces === 1_024) {
+      await until(() => accepted.texts.length === 1);
+      assert.equal(accepted.texts[0]?.length, pieces);
+    } else assert.equal(await peer.closeCode(), 1008);
+    peer.vanish();
+    await closed(accepted);
+  });
+}
+
 Deno.test("Silent peers after a close are ended soon, and so are their descriptors", async () => {
   await using harness = await start({ opened: ({ socket }) => socket.close(4001, "No") });
   const before = await openDescriptors();
