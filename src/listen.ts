@@ -2,6 +2,7 @@
 // decides nothing about who may come in.
 import type { Config } from "./config.ts";
 import type { Front } from "./front.ts";
+import { TrustedProxies } from "./http/client_address.ts";
 import { metricsPage, type MetricsText } from "./http/metrics_page.ts";
 import { SOCKET_PATH } from "./http/routes.ts";
 import type { LimitLedger } from "./limits/limits.ts";
@@ -29,6 +30,8 @@ export interface ClientListenOptions extends ListenOptions {
 const ENGINES = { ws: serveWs, deno: serveDeno };
 
 const KEEP_ALIVE_MS = 65_000;
+/** Connections of one address beside its seats, or a tenth of them where that is more: for plain HTTP, and for refusals. */
+const SPARE_SOCKETS = 16;
 /** Scrapers are few; whoever else comes to their port must not take the clients' descriptors. */
 const METRICS_LIMITS: EngineOptions["limits"] = {
   maxMessageBytes: 1_024,
@@ -43,7 +46,8 @@ export async function listenForClients(
   { admit, fetch: own, ledger }: Pick<Front, "admit" | "fetch" | "ledger">,
   { config, log, port, maxSockets, listeners = 1, fetch = own }: ClientListenOptions,
 ): Promise<Engine> {
-  const { TLS_CERT: cert, TLS_KEY: key } = config;
+  const { TLS_CERT: cert, TLS_KEY: key, MAX_CONNECTIONS_PER_ADDRESS: seats } = config;
+  const proxies = new TrustedProxies(config.TRUSTED_PROXIES);
   return await listen(ENGINES[config.WS_ENGINE], {
     hostname: config.HOST,
     port,
@@ -53,6 +57,10 @@ export async function listenForClients(
     limits: {
       maxMessageBytes: config.MAX_MESSAGE_BYTES,
       maxSockets,
+      maxSocketsOfAddress: {
+        most: seats + Math.max(SPARE_SOCKETS, Math.ceil(seats / 10)),
+        keyOf: (address) => proxies.keyOf(address),
+      },
       headerTimeoutMs: config.HANDSHAKE_TIMEOUT_SECONDS * 1_000,
       keepAliveTimeoutMs: KEEP_ALIVE_MS,
       pingIntervalMs: config.PING_SECONDS * 1_000,

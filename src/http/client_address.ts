@@ -21,6 +21,12 @@ export class TrustedProxies {
     return family !== 0 && this.#list.check(address, family === 4 ? "ipv4" : "ipv6");
   }
 
+  /** What a peer's connections count by before it has asked anything; null for a proxy's, which are others'. */
+  keyOf(peer: string): string | null {
+    const address = plain(peer);
+    return this.trusts(address) ? null : addressKey(address);
+  }
+
   /** The address that the nearest proxy we do not trust, or the client itself, has towards those we do. */
   clientOf(peer: string, headers: Pick<Headers, "get">): string {
     let client = plain(peer);

@@ -61,6 +61,12 @@ export interface EngineLimits {
   readonly maxMessageBytes: number;
   /** TCP connections in all; further ones are not accepted. */
   readonly maxSockets: number;
+  /** Of them, those of one address; not bounded where nothing is said. */
+  readonly maxSocketsOfAddress?: {
+    readonly most: number;
+    /** What an address counts by; null for one that is not counted. */
+    readonly keyOf: (address: string) => string | null;
+  };
   /** Time for a request's headers. */
   readonly headerTimeoutMs: number;
   /** Time that a connection may idle between two requests, or leave an answer untaken. */
@@ -82,7 +88,9 @@ export interface EngineOptions {
   /** How many listeners share the port, each taking some of the connections; one where nothing is said. */
   readonly listeners?: number;
   /** Told of a limit that a peer crossed inside the engine. */
-  readonly crossed: (limit: "message_bytes" | "handshake_seconds") => void;
+  readonly crossed: (
+    limit: "message_bytes" | "handshake_seconds" | "connections_per_address",
+  ) => void;
   /** Told of faults that are ours or the runtime's; never of a client's. */
   readonly failed: (fault: string, error: unknown) => void;
 }

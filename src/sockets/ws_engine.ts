@@ -14,6 +14,7 @@ import type { Admission, Engine, EngineOptions, Handshake } from "./socket.ts";
 import { QuietRequest } from "./quiet_request.ts";
 import { RawHeaders } from "./raw_headers.ts";
 import { targetOf } from "./request_target.ts";
+import { boundSocketsByAddress } from "./sockets_by_address.ts";
 import { boundUnanswered } from "./unanswered_requests.ts";
 import { upgradeFault } from "./upgrade_fault.ts";
 import { JoinedWires } from "./joined_wires.ts";
@@ -160,6 +161,7 @@ function createHttpServer(
   server.prependListener("request", QuietRequest.announce);
   server.prependListener("upgrade", QuietRequest.announce);
   server.maxConnections = limits.maxSockets;
+  boundSocketsByAddress(server, { limits, crossed });
   server.on("clientError", (error: Error & { code?: string }, stream: Duplex) => {
     const isTimeout = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
     if (isTimeout) crossed("handshake_seconds");

@@ -299,3 +299,23 @@ for (const WS_ENGINE of ["ws", "deno"]) {
     ]);
   });
 }
+
+for (
+  const [who, trusted, most] of [
+    ["A stranger holds no more connections than its share", "", 36],
+    ["A trusted proxy holds as many connections as it likes", "127.0.0.1", 40],
+  ] as const
+) {
+  Deno.test(`${who} without a token`, async () => {
+    const settings = { MAX_CONNECTIONS_PER_ADDRESS: "20", TRUSTED_PROXIES: trusted };
+    await using service = await startService({ sources: fakeSources(), settings });
+    const peers: (RawPeer | null)[] = [];
+    for (let nth = 0; nth < 40; nth++) {
+      const request = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+      peers.push(await RawPeer.request(service.port, request).catch(() => null));
+    }
+    assert.equal(peers.filter((peer) => peer?.status === 200).length, most);
+    assert.equal(service.app.ledger.crossings("connections_per_address"), 40 - most);
+    for (const peer of peers) peer?.vanish();
+  });
+}

@@ -81,3 +81,14 @@ Deno.test("Whatever the header holds, a stranger counts for itself and a proxied
     assert.equal(proxies.clientOf("10.1.2.3", appended), "203.0.113.1");
   }));
 });
+
+Deno.test("A peer's connections count by its address, and those of a proxy by nobody's", () => {
+  const proxies = new TrustedProxies(PROXIES);
+  const keys = ["198.51.100.1", "::ffff:198.51.100.1", "2001:db8:1:2::1", "127.0.0.1"].map((peer) =>
+    proxies.keyOf(peer)
+  );
+  assert.deepEqual(keys, ["198.51.100.1", "198.51.100.1", "2001:db8:1:2::/64", "127.0.0.1"]);
+  for (const proxy of ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8:ffff::9"]) {
+    assert.equal(proxies.keyOf(proxy), null);
+  }
+});

@@ -29,7 +29,12 @@ export class RawPeer implements Disposable {
     { authority }: { authority?: string } = {},
   ): Promise<RawPeer> {
     const connection = await RawPeer.speak(port, text, { authority });
-    return await RawPeer.#listen(connection);
+    try {
+      return await RawPeer.#listen(connection);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
   }
 
   /** Says nothing, and reads nothing yet. */
@@ -62,8 +67,13 @@ export class RawPeer implements Disposable {
     const connection = authority === undefined
       ? await Deno.connect({ hostname, port })
       : await Deno.connectTls({ hostname, port, caCerts: [authority] });
-    if (text !== "") await connection.write(new TextEncoder().encode(text));
-    return connection;
+    try {
+      if (text !== "") await connection.write(new TextEncoder().encode(text));
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
   }
 
   static async upgrade(port: number, path: string, headers: readonly string[] = []) {

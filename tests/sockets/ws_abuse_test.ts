@@ -2,6 +2,7 @@
 // what it must not cost. The native engine can't stand the first four; it says so where it starts.
 import assert from "node:assert/strict";
 import { serveWs } from "../../src/sockets/ws_engine.ts";
+import { makeCertificate } from "../support/certificate.ts";
 import { openDescriptors, residentMegabytes } from "../support/process_usage.ts";
 import { pause, until } from "../support/until.ts";
 import { type Accepted, EngineHarness, note, PATH, SOON_MS } from "./engine_harness.ts";
@@ -303,6 +304,41 @@ Deno.test("Connections beyond the most are turned away, and those that are open 
   await harness.assertAlive();
   await client.close();
 });
+
+for (const kind of ["TCP", "TLS"]) {
+  Deno.test(`Connections of one address beyond its most are turned away, counted, and room again when one ends (${kind})`, async () => {
+    const made = kind === "TCP" ? null : await makeCertificate();
+    let key: string | null = "one";
+    await using harness = await start({
+      tls: made === null ? null : { cert: made.certificate, key: made.key },
+      limits: { maxSocketsOfAddress: { most: 3, keyOf: () => key } },
+    });
+    const { port } = harness.engine;
+    const ask = async (text: string) => {
+      const authority = made === null ? {} : { authority: made.authority };
+      return await RawPeer.request(port, text, authority).catch(() => null);
+    };
+    const isLetIn = async () => {
+      using peer = await ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+      return peer?.status === 418;
+    };
+    const idle = await RawPeer.silent(port);
+    using asked = await ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const upgraded = await ask(upgradeRequest(PATH));
+    assert.deepEqual([asked?.status, upgraded?.status], [418, 101]);
+    assert(!await isLetIn());
+    assert.deepEqual(harness.crossings, ["connections_per_address"]);
+    key = "another";
+    assert(await isLetIn());
+    key = null;
+    for (let nth = 0; nth < 4; nth++) assert(await isLetIn(), "a proxy is not counted");
+    key = "one";
+    for (const leaver of [idle, upgraded]) {
+      leaver?.vanish();
+      await until(isLetIn, { what: "A place that is free again" });
+    }
+  });
+}
 
 Deno.test("A half-open peer, whose pongs no longer come, is gone after two rounds of pings", async () => {
   await using harness = await start({ limits: { pingIntervalMs: 400 } });
