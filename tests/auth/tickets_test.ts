@@ -58,6 +58,21 @@ Deno.test("Tickets that nobody redeems fill no memory: the oldest goes first, th
   assert.equal(tickets.size, 1);
 });
 
+Deno.test("A tenant that asks on and on makes its own tickets void, and none of others", () => {
+  const { tickets } = openTickets(5);
+  const of = (tenantId: string) => tickets.issue({ ...SCOPE, tenantId });
+  const first = of("acme");
+  const greedy = Array.from({ length: 9 }, () => of("globex"));
+  // Nor does the one that asks next, with tickets of its own or without.
+  const others = [of("acme"), of("initech")];
+  assert.equal(tickets.size, 5);
+  assert.equal(tickets.redeem(first)?.tenantId, "acme");
+  assert.deepEqual(others.map((ticket) => tickets.redeem(ticket)?.tenantId), ["acme", "initech"]);
+  const left = greedy.map((ticket) => tickets.redeem(ticket) !== null);
+  assert.deepEqual(left, greedy.map((_, index) => index >= 7));
+  assert.equal(tickets.size, 0);
+});
+
 Deno.test("A ticket can't be guessed and stands in a URL as it is", () => {
   const { tickets } = openTickets(1_000);
   const issued = Array.from({ length: 500 }, () => tickets.issue(SCOPE));
