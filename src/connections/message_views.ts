@@ -29,6 +29,8 @@ interface Batches {
 
 /** Batches of one tick that are kept for others; connections that follow the same come again within so many. */
 const KEPT_BATCHES = 16;
+/** Choices of metrics that are kept of one message: a silent device's stays for hours, and clients may choose anew. */
+const KEPT_CHOICES = 64;
 
 export class MessageViews {
   readonly #filtered = new WeakMap<Frame, Map<string, Frame | null>>();
@@ -41,7 +43,10 @@ export class MessageViews {
     let views = this.#filtered.get(frame);
     if (views === undefined) this.#filtered.set(frame, views = new Map());
     let view = views.get(filter.key);
-    if (view === undefined) views.set(filter.key, view = filteredFrame(frame.message, filter));
+    if (view !== undefined) return view;
+    view = filteredFrame(frame.message, filter);
+    if (views.size >= KEPT_CHOICES) views.clear();
+    views.set(filter.key, view);
     return view;
   }
 
