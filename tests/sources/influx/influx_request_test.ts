@@ -76,6 +76,22 @@ Deno.test("All devices are one query in either language, with the bounds of any 
   assert.deepEqual([more, others], [[], []]);
 });
 
+for (const language of ["influxql", "flux"] as const) {
+  Deno.test(`A tenant that is called like a bucket of InfluxDB's own is asked for nowhere (${language})`, async () => {
+    await using server = serveStub(() => new Response(empty[language]));
+    const options = influxOptions({ url: server.url, bucketTemplate: "{tenant}", clock });
+    const source = createSource[language](options);
+    for (const tenantId of ["_internal", "_monitoring", "_tasks", "_"]) {
+      const { signal } = new AbortController();
+      await assert.rejects(
+        source.readLatest({ tenantId, deviceIds: ["dev-1"], signal }),
+        (error: unknown) => error instanceof SourceError && error.kind === "missing",
+      );
+    }
+    assert.equal(server.requests.length, 0);
+  });
+}
+
 Deno.test("Flux escapes quotes, backslashes, interpolation, line breaks and NUL in device ids", async () => {
   const [request] = await requestsOf("flux", ['a"b', "c\\", "${r}", "d\ne", "f\0g"]);
   for (const literal of ['"a\\"b"', '"c\\\\"', '"\\${r}"', '"d\\ne"', '"f\\x00g"']) {
