@@ -61,6 +61,8 @@ export type Entrance =
 /** What a client that was turned away for lack of room should wait. */
 export const RETRY_MS = 5_000;
 
+const GOING_AWAY: Refused = { kind: "refused", closing: "going_away", limit: null, waitMs: null };
+
 export class Door {
   readonly #options: DoorOptions;
   readonly #refusals: Refusals;
@@ -115,29 +117,29 @@ export class Door {
   }
 
   async #judge(handshake: Handshake, accept: ReadonlySet<CredentialPlace>): Promise<Entrance> {
-    if (this.#isShut) return refused("going_away");
+    if (this.#isShut) return GOING_AWAY;
     const { allowedOrigins, handshakes, ledger, proxies, seats } = this.#options;
+    const address = addressKey(proxies.clientOf(handshake.address, handshake.headers));
     const origin = handshake.headers.get("origin");
     if (origin !== null && allowedOrigins !== null && !allowedOrigins.has(origin)) {
-      return refused("origin_not_allowed");
+      return this.#refuse("origin_not_allowed", { address });
     }
-    const address = addressKey(proxies.clientOf(handshake.address, handshake.headers));
     // Nothing is waited for where this thread counts itself.
     const rated = handshakes.take(address);
     const waitMs = typeof rated === "number" ? rated : await rated;
     if (waitMs > 0) {
       ledger.crossed("handshakes_per_second");
-      return refused("too_many_requests", { limit: "handshakes_per_second", waitMs });
+      return this.#refuse("too_many_requests", { address, limit: "handshakes_per_second", waitMs });
     }
     const credential = findCredential(handshake, { accept });
     if (credential.kind === "ambiguous" || credential.kind === "subprotocol_missing") {
-      return refused("ambiguous_credential");
+      return this.#refuse("ambiguous_credential", { address });
     }
     const taken = seats.take(address);
     const seat = taken instanceof Promise ? await taken : taken;
     if (typeof seat === "string") {
       const closing = seat === "connections" ? "going_away" : "too_many_requests";
-      return refused(closing, { limit: seat, waitMs: RETRY_MS });
+      return this.#refuse(closing, { address, limit: seat, waitMs: RETRY_MS });
     }
     try {
       return await this.#seatedJudgement({ credential, seat, address });
@@ -147,11 +149,22 @@ export class Door {
     }
   }
 
+  /** A warning, as a log damps those: a stranger may come as often as it likes. */
+  #refuse(
+    closing: ClosingName,
+    { address, limit = null, waitMs = null }: Partial<Pick<Refused, "limit" | "waitMs">> & {
+      readonly address: string;
+    },
+  ): Refused {
+    this.#options.log.warning("stranger_refused", { reason: limit ?? closing, address });
+    return { kind: "refused", closing, limit, waitMs };
+  }
+
   async #seatedJudgement({ credential, seat, address }: Judged): Promise<Entrance> {
     const verdict = await this.#verify(credential);
     if (this.#isShut) {
       seat.leave();
-      return refused("going_away");
+      return GOING_AWAY;
     }
     if (typeof verdict === "string") {
       this.#options.log.info("handshake_refused", { reason: verdict, address });
@@ -296,16 +309,6 @@ function closeAtOnce(
   const { closeCode, sentence } = CLOSINGS[closing];
   socket.close(closeCode ?? 1011, sentence);
   return { text() {}, binary() {}, closed: gone };
-}
-
-function refused(
-  closing: ClosingName,
-  { limit, waitMs }: { readonly limit: LimitName | null; readonly waitMs: number | null } = {
-    limit: null,
-    waitMs: null,
-  },
-): Refused {
-  return { kind: "refused", closing, limit, waitMs };
 }
 
 function respond(closing: ClosingName): Admission {

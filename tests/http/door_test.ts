@@ -198,6 +198,43 @@ Deno.test("A page of another origin is refused with 403 before anything is count
   assert.equal(statusOf(await knock()), 101, "who is no browser names no origin");
 });
 
+Deno.test("Who is refused before its token is looked at is in the log, with reason and address alone", async () => {
+  const { door, knock, log } = openDoor({
+    allowedOrigins: ["https://app.example.com"],
+    limits: { connections: 2, connections_per_address: 1, handshakes_per_second: 1 },
+    trusted: ["10.0.0.1"],
+  });
+  const from = (client: string, headers: Record<string, string> = {}) => ({
+    address: "10.0.0.1",
+    headers: { "x-forwarded-for": client, ...headers },
+  });
+  await knock("?token=secret", from("192.0.2.1", { origin: "https://evil.example" }));
+  await knock("?token=secret&ticket=secret", from("192.0.2.2"));
+  assert.equal(statusOf(await knock("?token=secret", from("192.0.2.3"))), 101);
+  await knock("?token=secret", from("192.0.2.3"));
+  assert.equal(statusOf(await knock("?token=secret", from("2001:db8::1"))), 101);
+  await knock("?token=secret", from("192.0.2.5"));
+  for (let nth = 0; nth < 9; nth++) await knock("?token=secret", from("192.0.2.5"));
+  await knock("?token=secret", from("192.0.2.5"));
+  const refusals = log.of("stranger_refused");
+  assert.deepEqual(refusals.slice(0, 4).map(({ fields }) => fields), [
+    { reason: "origin_not_allowed", address: "192.0.2.1" },
+    { reason: "ambiguous_credential", address: "192.0.2.2" },
+    { reason: "connections_per_address", address: "192.0.2.3" },
+    { reason: "connections", address: "192.0.2.5" },
+  ]);
+  assert.deepEqual(refusals.at(-1)?.fields, {
+    reason: "handshakes_per_second",
+    address: "192.0.2.5",
+  });
+  // What repeats itself is damped as warnings are.
+  assert(refusals.every(({ level }) => level === "warning"));
+  const before = refusals.length;
+  door.shut();
+  await knock("?token=secret", from("192.0.2.9"));
+  assert.equal(log.of("stranger_refused").length, before, "a drain refuses everybody");
+});
+
 Deno.test("Where no origins are set every page may come", async () => {
   const { knock } = openDoor();
   assert.equal(
