@@ -22,6 +22,7 @@ import {
   alertRequestOf,
   deviceAnswer,
   deviceRequestOf,
+  limitsThatCut,
   targetsOf,
 } from "./subscription_requests.ts";
 import { renewToken } from "./renew_token.ts";
@@ -151,7 +152,7 @@ export class Session implements SocketEvents, TokenHolder {
   }
 
   #subscribe(message: Extract<ClientMessage, { action: "subscribe" }>, id: MessageId | null): void {
-    const { manager, clock } = this.#options;
+    const { manager, clock, ledger } = this.#options;
     const connection = this.#connection;
     switch (message.type) {
       case "device": {
@@ -159,8 +160,10 @@ export class Session implements SocketEvents, TokenHolder {
           this.#cross("subscriptions", { code: "limit_exceeded", id, waitMs: null });
           return;
         }
-        const answered = (resumes?: Readonly<Record<string, Resume>>) =>
+        const answered = (resumes?: Readonly<Record<string, Resume>>) => {
+          for (const limit of limitsThatCut(resumes)) ledger.crossed(limit);
           this.#answer(deviceAnswer("subscribed", message, resumes), id);
+        };
         const request = deviceRequestOf(message, { id, nowMs: clock.now(), answered });
         manager.subscribeDevices(connection, request);
         // Where it begins in the past, the answer waits until somebody can say where.
@@ -168,12 +171,14 @@ export class Session implements SocketEvents, TokenHolder {
         break;
       }
       case "alerts": {
-        const answered = (resume?: Resume) =>
+        const answered = (resume?: Resume) => {
+          if (resume?.reason === "too_old") ledger.crossed("history_seconds");
           this.#answer({
             type: "subscribed",
             channel: "alerts",
             ...(resume === undefined ? {} : { resume }),
           }, id);
+        };
         const request = alertRequestOf(message, answered);
         manager.subscribeAlerts(connection, request);
         if (request.start === null) answered();

@@ -63,6 +63,18 @@ export function alertRequestOf(
   };
 }
 
+/** The limits for which a history begins later than it was asked for, each once. */
+export function limitsThatCut(
+  resumes: Readonly<Record<string, Resume>> = {},
+): ReadonlySet<"history_seconds" | "history_samples"> {
+  const limits = new Set<"history_seconds" | "history_samples">();
+  for (const { reason } of Object.values(resumes)) {
+    if (reason === "too_old") limits.add("history_seconds");
+    if (reason === "too_many") limits.add("history_samples");
+  }
+  return limits;
+}
+
 /** The answer about devices, which repeats how the message named them. */
 export function deviceAnswer(
   type: SubscriptionAnswer["type"],

@@ -163,7 +163,10 @@ async function samples<Request>(
     const detail = limitSentence("device_id_bytes", ledger.values);
     return problem(context, "invalid_device_id", { detail });
   }
-  if (!parsed.ok) return invalid(context, parsed.error);
+  if (!parsed.ok) {
+    if (parsed.error.limit !== undefined) ledger.crossed(parsed.error.limit);
+    return invalid(context, parsed.error);
+  }
   const answer = await ask(parsed.request, id.data);
   if (!answer.ok) return refused(context, answer);
   const { samples: telemetry, isTruncated, isIncomplete } = answer.value;

@@ -1,5 +1,6 @@
-// Every bound on what clients may take, in one place: its setting, unit, default and reason. What is not here is not
-// bounded; what is here is settable, shown to clients that ask, counted when crossed, and has a test that crosses it.
+// Every bound on what clients may take that can be set, in one place: its setting, unit, default and reason. Each is shown
+// to clients that ask and has a test that crosses it. Crossings are counted; `open_alerts` and `fleet_devices` cut a list,
+// which says so or is logged, and count nothing.
 
 export interface Limit {
   /** Name of the setting. */

@@ -121,7 +121,8 @@ export const METRICS = {
   },
   pulsewire_limit_crossings_total: {
     type: "counter",
-    help: "How often a limit was crossed, by the limit's name",
+    help:
+      "How often a limit was crossed, by the limit's name; open_alerts and fleet_devices, which cut a list, count nothing",
     labels: ["limit"],
   },
   pulsewire_listen_reconnects_total: {

@@ -1,5 +1,6 @@
 // The schemas of what a client may ask for over HTTP: a query string becomes a request or the error that answers it.
 import * as z from "zod";
+import type { LimitName } from "../limits/limits.ts";
 import { INSTANT_PATTERN, nanosOf, parseNanoInstant } from "./nano_instant.ts";
 
 export interface ReadBounds {
@@ -11,6 +12,8 @@ export interface ParameterError {
   readonly parameter: string;
   /** A sentence that names the parameter and what was expected. */
   readonly message: string;
+  /** The limit that was crossed, where it was one. */
+  readonly limit?: LimitName;
 }
 
 export type Parsed<T> =
@@ -27,17 +30,31 @@ export const LIST_BOUNDS = {
 
 const MS_PER_SECOND = 1_000;
 
-function wholeNumber(name: string, { max }: { max: number }) {
+interface WholeNumberOptions {
+  readonly max: number;
+  /** The limit that `max` is, where it is one. */
+  readonly limit?: LimitName;
+}
+
+function wholeNumber(name: string, { max, limit }: WholeNumberOptions) {
   const min = 1;
   const sentence = `${name} must be a whole number from ${min} to ${max}`;
   return z.string().regex(/^\d{1,15}$/, sentence).transform(Number).refine(
-    (value) => value >= min && value <= max,
+    (value) => value >= min,
     sentence,
-  ).meta({ type: "integer", minimum: min, maximum: max, pattern: undefined });
+  ).refine((value) => value <= max, { error: sentence, params: { limit } }).meta({
+    type: "integer",
+    minimum: min,
+    maximum: max,
+    pattern: undefined,
+  });
 }
 
-function wholeNumberOr(name: string, { fallback, max }: { fallback: number; max: number }) {
-  return wholeNumber(name, { max }).default(fallback).meta({ default: fallback });
+function wholeNumberOr(
+  name: string,
+  { fallback, ...options }: WholeNumberOptions & { readonly fallback: number },
+) {
+  return wholeNumber(name, options).default(fallback).meta({ default: fallback });
 }
 
 function instant(name: string) {
@@ -75,8 +92,11 @@ export function historyQuery({ historySeconds, historySamples }: ReadBounds) {
   return z.strictObject({
     start: instant("start").optional(),
     end: instant("end").optional(),
-    limit: wholeNumberOr("limit", { fallback, max: historySamples }),
-    resolution_seconds: wholeNumber("resolution_seconds", { max: historySeconds }).optional(),
+    limit: wholeNumberOr("limit", { fallback, max: historySamples, limit: "history_samples" }),
+    resolution_seconds: wholeNumber("resolution_seconds", {
+      max: historySeconds,
+      limit: "history_seconds",
+    }).optional(),
   });
 }
 
@@ -106,16 +126,18 @@ export function parseHistoryRequest(
   const earliest = nanosOfMs(nowMs - historySeconds * MS_PER_SECOND);
   const { start = earliest, end = nanosOfMs(nowMs + futureMs) + 1n } = parsed.request;
   if (start < earliest) {
-    return refuse("start", `start must not be more than ${historySeconds} seconds ago`);
+    const message = `start must not be more than ${historySeconds} seconds ago`;
+    return refuse("start", { message, limit: "history_seconds" });
   }
   if (end <= start) {
     // Who gave no start is told of the one that holds.
-    const message = parsed.request.start === undefined
-      ? `end must not be more than ${historySeconds} seconds ago`
-      : parsed.request.end === undefined
-      ? "start must not be in the future"
-      : "end must be later than start";
-    return refuse(parsed.request.end === undefined ? "start" : "end", message);
+    if (parsed.request.start === undefined) {
+      const message = `end must not be more than ${historySeconds} seconds ago`;
+      return refuse("end", { message, limit: "history_seconds" });
+    }
+    return parsed.request.end === undefined
+      ? refuse("start", { message: "start must not be in the future" })
+      : refuse("end", { message: "end must be later than start" });
   }
   return { ok: true, request: { start, end, limit, resolutionSeconds } };
 }
@@ -126,7 +148,7 @@ function parse<Schema extends z.ZodType>(
 ): Parsed<z.infer<Schema>> {
   const values: Record<string, string> = Object.create(null);
   for (const [name, value] of query) {
-    if (name in values) return refuse(name, `${shown(name)} must be given once`);
+    if (name in values) return refuse(name, { message: `${shown(name)} must be given once` });
     values[name] = value;
   }
   const parsed = schema.safeParse({ ...values });
@@ -134,14 +156,19 @@ function parse<Schema extends z.ZodType>(
   const issue = parsed.error.issues[0];
   if (issue?.code === "unrecognized_keys") {
     const [name = ""] = issue.keys;
-    return refuse(name, `${shown(name)} is not a parameter of this path`);
+    return refuse(name, { message: `${shown(name)} is not a parameter of this path` });
   }
   const name = String(issue?.path[0]);
-  return refuse(name, issue?.message ?? `${shown(name)} is not valid`);
+  const message = issue?.message ?? `${shown(name)} is not valid`;
+  const limit: LimitName | undefined = issue?.code === "custom" ? issue.params?.limit : undefined;
+  return refuse(name, limit === undefined ? { message } : { message, limit });
 }
 
-function refuse(parameter: string, message: string): { ok: false; error: ParameterError } {
-  return { ok: false, error: { parameter: shown(parameter), message } };
+function refuse(
+  parameter: string,
+  error: Omit<ParameterError, "parameter">,
+): { ok: false; error: ParameterError } {
+  return { ok: false, error: { parameter: shown(parameter), ...error } };
 }
 
 /** A name that a stranger made up is not repeated at any length. */

@@ -79,6 +79,8 @@ Deno.test("What can't be had of alerts is said with its reason", async () => {
     const [answer, list] = client.short();
     assert.equal(answer, `subscribed alerts from ${expected}`);
     assert.equal(list, "alerts []");
+    const crossings = service.ledger.crossings("history_seconds");
+    assert.equal(crossings, expected.endsWith("old") ? 1 : 0, expected);
   }
 });
 

@@ -1,5 +1,6 @@
 // Subscriptions that begin in the past: what is answered, which pages follow, and when live begins.
 import assert from "node:assert/strict";
+import type { LimitName } from "../../src/limits/limits.ts";
 import { sampleAt } from "../support/samples.ts";
 import { outage } from "../support/fake_sources.ts";
 import {
@@ -132,13 +133,13 @@ Deno.test("Samples of history that have none of the metrics are left out, and th
 });
 
 Deno.test("What can't be had is said with its reason and with where it begins instead", async () => {
-  const cases: ReadonlyArray<readonly [since: string, answer: string]> = [
-    [at(-100_000), "-90000 too_old"],
+  const cases: ReadonlyArray<readonly [since: string, answer: string, crossed?: LimitName]> = [
+    [at(-100_000), "-90000 too_old", "history_seconds"],
     [at(61), "0 in_future"],
     [at(59), "59"],
-    [at(-1_600), "-1101 too_many"],
+    [at(-1_600), "-1101 too_many", "history_samples"],
   ];
-  for (const [since, expected] of cases) {
+  for (const [since, expected, crossed] of cases) {
     using service = connectionsFixture({ highWaterBytes: MARK, historySamples: 1_100 });
     const count = expected.endsWith("many") ? 1_500 : 1;
     store(service, "dev-1", Array.from({ length: count }, (_, index) => index - count));
@@ -147,6 +148,9 @@ Deno.test("What can't be had is said with its reason and with where it begins in
     await service.clock.advance(PHASE_MS - 1);
     const [answer] = client.short();
     assert.equal(answer, `subscribed dev-1 from {dev-1: ${expected}}`);
+    for (const limit of ["history_seconds", "history_samples"] as const) {
+      assert.equal(service.ledger.crossings(limit), limit === crossed ? 1 : 0, expected);
+    }
   }
 });
 

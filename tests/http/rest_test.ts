@@ -167,6 +167,10 @@ Deno.test("Every parameter that can't be taken is named, with what was expected,
     if (typeof detail === "string") assert.equal(answer.body.detail, detail, path);
     else assert.match(answer.body.detail, detail, path);
   }
+  // By `limit`; by `resolution_seconds`, `start` and `end`. No other fault crosses a limit.
+  const { ledger } = rest.service.app;
+  assert.equal(ledger.crossings("history_samples"), 1);
+  assert.equal(ledger.crossings("history_seconds"), 3);
   const long = await rest.get(`/devices?${"x".repeat(4_000)}=1`);
   assertProblem(long, 400, "invalid_parameter");
   assert.ok(long.text.length < 400);
