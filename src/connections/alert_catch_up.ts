@@ -94,10 +94,10 @@ export async function recoverAlerts(catchUp: AlertCatchUp, deps: CatchUpDeps): P
   // It may have been told of those before they fell off the end, and ignores the ids of others.
   const last = place.isCut ? place.open.at(-1)?.created_at ?? "" : "";
   const mayKnow = ({ alert_id, created_at }: Alert) => !known.has(alert_id) && created_at <= last;
+  const cameAndWent = new Set(passed.map(({ alert_id }) => alert_id));
   const fallen = place.isCut
     ? history.closed.filter((id) =>
-      !known.has(id) && !open.has(id) && !subscription.wasToldClosed(id) &&
-      !passed.some(({ alert_id }) => alert_id === id)
+      !known.has(id) && !open.has(id) && !subscription.wasToldClosed(id) && !cameAndWent.has(id)
     )
     : [];
   const changes: AlertChanges = {

@@ -120,7 +120,7 @@ export class DeviceFollowing {
       options,
       isNamed,
       progress: this.#options.begin(connection, device.state),
-      follow: isEvery ? new EveryFollow(device) : null,
+      follow: isEvery ? new EveryFollow(device, this.#options.clock.now()) : null,
     });
   }
 }

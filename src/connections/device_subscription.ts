@@ -146,9 +146,12 @@ export class DeviceSubscription implements Progress, Offering {
   /** Since when what is stored has still to be read, where the newest is known before those behind it; else Infinity. */
   #unreadMs(newest: string): number {
     if (this.follow === null) return Infinity;
-    const { cursor, floor } = this.follow;
+    const { cursor, floor, sinceMs } = this.follow;
+    // Until its first batch nothing of it was sent, and all that is later than its beginning will be.
+    if (floor === null) return sinceMs;
     // No later batch holds anything as old as the floor.
-    return floor !== null && (cursor === null || newest > cursor) ? Date.parse(floor) : Infinity;
+    if (newest <= floor) return Infinity;
+    return cursor === null || newest > cursor ? Date.parse(floor) : Infinity;
   }
 
   #collectSamples(push: Push, follow: EveryFollow): void {

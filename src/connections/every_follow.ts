@@ -47,6 +47,8 @@ const NOTHING: readonly StoredSample[] = [];
 
 /** Begins at the newest batch, or with the first where none was delivered yet. */
 export class EveryFollow {
+  /** When it was asked for, in milliseconds since the epoch. */
+  readonly sinceMs: number;
   readonly #device: BatchSource;
   #isLive = true;
   #number: number;
@@ -59,7 +61,8 @@ export class EveryFollow {
   #handedOver: ReadonlySet<string> = new Set();
   #offered: readonly DeviceBatch[] = [];
 
-  constructor(device: BatchSource) {
+  constructor(device: BatchSource, sinceMs: number) {
+    this.sinceMs = sinceMs;
     this.#device = device;
     this.#number = device.batchNumber;
     this.#floor = device.floor;
@@ -143,7 +146,9 @@ export class EveryFollow {
     this.#recent = [];
     this.#base = base;
     this.#handedOver = sent;
-    this.#cursor = cursor;
+    // Windows name no samples: what the batches behind it hold was read all the same.
+    const read = newestTimestamp(this.#device.recent.filter((it) => it.number <= place.number));
+    this.#cursor = cursor === null || (read !== null && read > cursor) ? read ?? cursor : cursor;
     this.#goOn(place);
   }
 

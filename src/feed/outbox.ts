@@ -24,12 +24,12 @@ export class Outbox {
     this.#deliver = deliver;
   }
 
-  /** Adds what was read; what there is nothing in is left out. */
-  add(parcel: Parcel): void {
+  /** Adds what was read; what there is nothing in is left out. Returns whether there was anything. */
+  add(parcel: Parcel): boolean {
     const { cause, devices = [], batches = [], alerts = null, fleet = null, statuses = [] } =
       parcel;
     const count = devices.length + batches.length + statuses.length;
-    if (count === 0 && alerts === null && fleet === null) return;
+    if (count === 0 && alerts === null && fleet === null) return false;
     let last = this.#waiting.at(-1);
     // Each state of the alerts carries changes of its own, so that none may take another's place.
     if (last === undefined || (alerts !== null && last.alerts !== null)) {
@@ -43,6 +43,7 @@ export class Outbox {
     last.alerts = alerts ?? last.alerts;
     last.fleet = fleet ?? last.fleet;
     last.statuses = [...last.statuses, ...statuses];
+    return true;
   }
 
   /** Adds a tick that has nothing in it. */

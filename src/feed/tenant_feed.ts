@@ -228,9 +228,8 @@ export class TenantFeed {
       let hasNews = false;
       const emit = (news: TelemetryNews) => {
         this.#telemetryLane.answered();
-        this.#addTelemetry("tick", news);
+        if (this.#addTelemetry("tick", news)) hasNews = true;
         if (emitted++ > 0) this.#flush();
-        hasNews ||= news.devices.length + news.batches.length > 0;
         resolve();
       };
       this.#telemetryLane.read(this.#stopped.signal, () => this.#telemetry.tick(emit))
@@ -292,13 +291,13 @@ export class TenantFeed {
     return news;
   }
 
-  #addTelemetry(cause: Snapshot["cause"], { devices, batches, counts }: TelemetryNews): void {
+  #addTelemetry(cause: Snapshot["cause"], { devices, batches, counts }: TelemetryNews): boolean {
     const fleet = this.#interest.followsFleet
       ? this.#fleet.take({ devices: counts, alerts: null })
       : null;
     // What only the fleet's followers asked for says nothing of devices that nobody named.
     const allReadAt = this.#interest.followsAll ? counts?.readAt ?? null : null;
-    this.#outbox.add({ cause, devices, batches, fleet, allReadAt });
+    return this.#outbox.add({ cause, devices, batches, fleet, allReadAt });
   }
 
   #addAlerts(cause: Snapshot["cause"], news: AlertNews | null): void {

@@ -163,7 +163,9 @@ export class Tracks {
         const track = new Track({ deviceId, cursor: null, start: missedBy, lateMs });
         begun.push(this.begin(track, start.readAt));
       } else if (!this.#beginnings.has(deviceId)) {
-        const beginning: Beginning = { phase: "reading", since: all.since };
+        // One that was found before, and for which there was no room, begins now.
+        const since = all.start === null ? all.since : start.instant;
+        const beginning: Beginning = { phase: "reading", since };
         this.#beginnings.set(deviceId, beginning);
         claim.devices.set(deviceId, beginning);
       }

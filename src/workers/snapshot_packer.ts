@@ -67,9 +67,16 @@ export class SnapshotPacker {
     };
     const isEmpty = parcel.devices.length + parcel.batches.length + statuses.length === 0 &&
       parcel.alerts === null && parcel.fleet === null;
-    const isTick = cause === "tick" && devices.length + batches.length === 0 && alerts === null &&
-      fleet === null;
-    return isEmpty && !isTick ? null : parcel;
+    return isEmpty && !this.#isTurn({ cause, devices, alerts, fleet }) ? null : parcel;
+  }
+
+  /** Whether a tick of which nothing is left for these clients lets them look at what a read begun later has said. */
+  #isTurn(
+    { cause, devices, alerts, fleet }: Pick<Snapshot, "cause" | "devices" | "alerts" | "fleet">,
+  ): boolean {
+    if (cause !== "tick") return false;
+    if (devices.length === 0) return alerts === null && fleet === null;
+    return this.#interest.deviceCount > 0 || this.#interest.followsAll;
   }
 
   #packDevice({ deviceId, seq, readAt, version, isStale, sample }: DeviceState): DeviceParcel {

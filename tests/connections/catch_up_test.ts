@@ -352,7 +352,7 @@ Deno.test("A fault of our own is not taken for a source that is down", async () 
 
 Deno.test("Nothing is sent that was asked for before the feed had read the device; the answer does not wait", async () => {
   const fixture = new Fixture();
-  const follow = new EveryFollow(fixture.device());
+  const follow = new EveryFollow(fixture.device(), 0);
   fixture.answers = [all([1])];
   const done = fixture.start([{ deviceId: "dev-1", after: stamp(0), follow }]);
   await fixture.clock.advance(200);
@@ -371,7 +371,7 @@ Deno.test("Nothing is sent that was asked for before the feed had read the devic
 
 Deno.test("A feed that reads the device soon spares a read of its history", async () => {
   const fixture = new Fixture();
-  const follow = new EveryFollow(fixture.device());
+  const follow = new EveryFollow(fixture.device(), 0);
   fixture.answers = [all([1])];
   const done = fixture.start([{ deviceId: "dev-1", after: stamp(0), follow }]);
   await fixture.clock.advance(20);
@@ -383,7 +383,7 @@ Deno.test("A feed that reads the device soon spares a read of its history", asyn
 
 Deno.test("Batches take over where the history ends, without what it sent", async () => {
   const fixture = new Fixture();
-  const follow = new EveryFollow(fixture.device());
+  const follow = new EveryFollow(fixture.device(), 0);
   fixture.batch([]);
   fixture.answers = [(after) => {
     fixture.batch([1, 2]);
@@ -395,7 +395,7 @@ Deno.test("Batches take over where the history ends, without what it sent", asyn
 
 Deno.test("A cursor ahead of the clock does not silence a device whose clock is put right", async () => {
   const fixture = new Fixture();
-  const follow = new EveryFollow(fixture.device());
+  const follow = new EveryFollow(fixture.device(), 0);
   fixture.batch([]);
   fixture.answers = [all([])];
   await fixture.start([{ deviceId: "dev-1", after: stamp(50), follow }]);
@@ -409,7 +409,7 @@ Deno.test("A cursor ahead of the clock does not silence a device whose clock is 
 
 Deno.test("While batches go by faster than the history is read it goes back for what came late, and is not done", async () => {
   const fixture = new Fixture();
-  const follow = new EveryFollow(fixture.device());
+  const follow = new EveryFollow(fixture.device(), 0);
   fixture.batch([], { floor: -5 });
   fixture.answers = [
     (after) => {
@@ -430,7 +430,7 @@ Deno.test("While batches go by faster than the history is read it goes back for 
 
 Deno.test("What was missed while the socket was full comes as telemetry, and nothing of it twice", async () => {
   const fixture = new Fixture();
-  const follow = new EveryFollow(fixture.device());
+  const follow = new EveryFollow(fixture.device(), 0);
   fixture.batch([], { floor: -10 });
   fixture.batch([1, 2], { floor: -8 });
   follow.due();

@@ -217,7 +217,7 @@ export class Client {
       const device = world.device(deviceId);
       device.followEvery();
       this.received.set(deviceId, []);
-      this.#follows.set(deviceId, new EveryFollow(device));
+      this.#follows.set(deviceId, new EveryFollow(device, 0));
       if (device.batchNumber > 0) this.#begin(deviceId);
     }
     if (after === null) return;

@@ -41,7 +41,7 @@ function stamps(...seconds: number[]): readonly string[] {
 
 Deno.test("A subscription that came before the first batch is due all that later ones hold, each sample once", () => {
   const device = new Device();
-  const follow = new EveryFollow(device);
+  const follow = new EveryFollow(device, 0);
   assert.deepEqual(dueOf(follow), []);
   device.add([]);
   assert.deepEqual([dueOf(follow), follow.cursor, follow.floor], [[], null, stamp(-10)]);
@@ -61,7 +61,7 @@ Deno.test("A subscription to a device that others follow begins after its newest
   const device = new Device();
   device.add([]);
   device.add([1, 2]);
-  const follow = new EveryFollow(device);
+  const follow = new EveryFollow(device, 0);
   assert.deepEqual([dueOf(follow), follow.cursor], [[], stamp(2)]);
   assert.deepEqual([...follow.sentTimestamps()], stamps(1, 2));
   device.add([3]);
@@ -70,7 +70,7 @@ Deno.test("A subscription to a device that others follow begins after its newest
 
 Deno.test("A subscription whose batches are gone is behind until it has caught up", () => {
   const device = new Device();
-  const follow = new EveryFollow(device);
+  const follow = new EveryFollow(device, 0);
   device.add([]);
   device.add([1]);
   follow.due();
@@ -93,7 +93,7 @@ Deno.test("A subscription whose batches are gone is behind until it has caught u
 
 Deno.test("What catching up sent, or the client had before, is not due again", () => {
   const device = new Device();
-  const follow = new EveryFollow(device);
+  const follow = new EveryFollow(device, 0);
   device.add([]);
   follow.join({
     place: { number: 1, floor: stamp(-10) },
@@ -113,7 +113,7 @@ Deno.test("What catching up sent, or the client had before, is not due again", (
 
 Deno.test("What was sent is remembered only while later batches could hold it", () => {
   const device = new Device();
-  const follow = new EveryFollow(device);
+  const follow = new EveryFollow(device, 0);
   device.add([]);
   follow.join({
     place: { number: 1, floor: stamp(-10) },

@@ -76,13 +76,14 @@ Deno.test("... nor when what they are of is old", async () => {
   const { told, sent } = resumable(client);
   client.subscribe("dev-1", { mode: "every" });
   await service.clock.advance(3_600_000);
+  // Another one's sample goes out with each tick, and what is told with it.
+  client.subscribe("dev-2");
+  await service.clock.advance(1_000);
   const stored: string[] = [];
   for (let ageMs = 600_000; ageMs > 60_000; ageMs -= 50) {
     stored.push(store(service, "dev-1", { ageMs }));
   }
   const before = told.length;
-  // Another one's sample goes out with each tick, and what is told with it.
-  client.subscribe("dev-2");
   for (let tick = 0; tick < 10; tick++) {
     store(service, "dev-2", { ageMs: 0 });
     await service.clock.advance(1_000);
@@ -110,4 +111,49 @@ Deno.test("What is told with one device's sample is not later than what another'
   service.sources.historyFault = () => ++ranges === 1 ? null : new Error("too slow");
   await service.clock.advance(1_000);
   assertNoneLost(stored, told.slice(before));
+});
+
+Deno.test("A device that is silent holds nobody back, whether its history came or not", async () => {
+  for (
+    const fields of [{}, { history_seconds: 900 }, { history_seconds: 900, resolution_seconds: 60 }]
+  ) {
+    using service = connectionsFixture();
+    store(service, "silent", { ageMs: 2_000 });
+    store(service, "far", { ageMs: 3 * 3_600_000 });
+    const client = service.connect();
+    const { told } = resumable(client);
+    client.subscribe(["silent", "far"], { mode: "every", ...fields });
+    client.subscribe("busy", { mode: "every" });
+    for (let second = 0; second < 600; second++) {
+      store(service, "busy", { ageMs: 0 });
+      await service.clock.advance(1_000);
+    }
+    const ageMs = service.clock.now() - Date.parse(told.at(-1)?.id ?? "");
+    assert.ok(ageMs < 60_000, `${JSON.stringify(fields)}: told to come back ${ageMs} ms ago`);
+  }
+});
+
+Deno.test("While a device's first range hangs nobody is told to come back later than it was asked for", async () => {
+  using service = connectionsFixture();
+  const { clock, sources } = service;
+  for (const deviceId of ["dev-1", "busy"]) store(service, deviceId, { ageMs: 0 });
+  const client = service.connect();
+  const { told, sent } = resumable(client);
+  await clock.advance(100);
+  sources.historyFault = () =>
+    new Promise<never>((_, reject) =>
+      void clock.setTimeout(() => reject(new Error("too slow")), 28_000)
+    );
+  client.subscribe("busy");
+  client.subscribe("dev-1", { mode: "every" });
+  const stored: string[] = [];
+  for (let second = 0; second < 26; second++) {
+    await clock.advance(1_000);
+    store(service, "busy", { ageMs: 0 });
+    stored.push(store(service, "dev-1", { ageMs: 0 }));
+  }
+  sources.historyFault = null;
+  await clock.advance(26_000);
+  assert.deepEqual(stored.filter((timestamp) => !sent.has(timestamp)), []);
+  assertNoneLost(stored, told);
 });

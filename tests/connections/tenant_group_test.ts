@@ -84,7 +84,7 @@ Deno.test("Batches are kept while somebody follows every sample, and their place
   assert.equal(device.floor, batch(3).floor);
   assert.equal(device.first?.floor, batch(1).floor);
   device.followEvery();
-  const follow = new EveryFollow(device);
+  const follow = new EveryFollow(device, 0);
   device.deliver(batch(4));
   assert.deepEqual(follow.due(), [], "nothing is missing between");
   device.unfollowEvery();
@@ -96,7 +96,7 @@ Deno.test("Where a feed begins anew, or leaves a batch out, who follows finds ba
     const device = new FollowedDevice("dev-1");
     device.followEvery();
     for (const number of [1, 2, 3]) device.deliver(batch(number));
-    const follow = new EveryFollow(device);
+    const follow = new EveryFollow(device, 0);
     device.deliver(batch(next));
     assert.equal(follow.due(), null, `after 3 comes ${next}`);
   }

@@ -300,3 +300,28 @@ Deno.test("Who follows the fleet alone is sent no device", async () => {
   assert.deepEqual(telemetry.latest, []);
   assert.deepEqual(feed.sources.alertStateReads, []);
 });
+
+Deno.test("A device for which there is room at last begins then, and not when all did", async () => {
+  using world = allFixture({ maxFleetDevices: 1 });
+  const { feed, telemetry } = world;
+  const report = () => {
+    telemetry.store("dev-2");
+    // The one that reported last has the only place.
+    telemetry.store("dev-1", { ageMs: -1 });
+  };
+  report();
+  world.followAll(1);
+  await feed.clock.advance(PHASE_MS + POLL_MS);
+  for (let tick = 0; tick < 60; tick++) {
+    report();
+    await feed.clock.advance(POLL_MS);
+  }
+  telemetry.remove("dev-1");
+  await feed.clock.advance(5 * POLL_MS);
+  const stored = telemetry.store("dev-2");
+  await feed.clock.advance(5 * POLL_MS);
+  const told = feed.take().flatMap(({ batches }) => batches)
+    .filter(({ deviceId }) => deviceId === "dev-2")
+    .flatMap(({ samples }) => samples.map(({ sample }) => sample.timestamp));
+  assert.deepEqual(told, [stored]);
+});
