@@ -112,7 +112,7 @@ function readCure({ config, tenantId }: CheckContext, error: unknown): string {
     case "missing":
       return `create the bucket or database ${
         config.INFLUXDB_BUCKET.replaceAll("{tenant}", tenantId ?? "")
-      }, or correct INFLUXDB_BUCKET`;
+      } and let the credentials read it, or correct INFLUXDB_BUCKET`;
     case "denied":
       return "the credentials must be allowed to read the tenant's bucket";
     case "rejected":

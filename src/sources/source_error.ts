@@ -3,7 +3,7 @@
 /**
  * - `unavailable`: the database did not answer, or not with anything that can be read; everybody is hit
  * - `denied`: the database refuses our credentials or role; everybody is hit until an operator acts
- * - `missing`: this tenant's bucket or table does not exist; other tenants are not hit
+ * - `missing`: this tenant's bucket does not exist, or is not ours to read; other tenants are not hit
  * - `rejected`: the database refuses this very query; asking for fewer devices may work
  */
 export type SourceErrorKind = "unavailable" | "denied" | "missing" | "rejected";

@@ -4,10 +4,14 @@ import { SourceError, type SourceErrorKind } from "../source_error.ts";
 
 const maxReasonLength = 200;
 
+/** InfluxDB 1.x took the credentials, and they may not read this database, which need not even be there. */
+const noGrant = /^error authorizing query: .*, (requires READ on \S.*)$/s;
+
 /** InfluxDB's own sentences, beginnings where it quotes names after them; all others mean that the query is refused. */
 const reasons: readonly (readonly [RegExp, SourceErrorKind])[] = [
   [/^(database|retention policy) not found\b/, "missing"],
   [/\bcould not find bucket\b/, "missing"],
+  [noGrant, "missing"],
   [/\borganization name\b.*\bnot found\b|\bprovide either orgID or org\b/, "denied"],
   [/\b(unauthorized|not authorized|insufficient permissions)\b/, "denied"],
   [/^query (interrupted|aborted|engine shutdown)\b/, "unavailable"],
@@ -44,7 +48,7 @@ export function garbageFault(what: string, cause?: unknown): SourceError {
 const sentences: Readonly<Record<SourceErrorKind, string>> = {
   unavailable: "Cannot read telemetry: InfluxDB can't run the query now",
   denied: "Cannot read telemetry: InfluxDB refuses the credentials",
-  missing: "Cannot read telemetry: the tenant's bucket does not exist",
+  missing: "Cannot read telemetry: the tenant's bucket does not exist, or may not be read",
   rejected: "Cannot read telemetry: InfluxDB refuses the query",
 };
 
@@ -57,7 +61,8 @@ function statusFault(error: HttpError): SourceError {
 }
 
 function statusKind(statusCode: number, reason: string | null): SourceErrorKind {
-  if (statusCode === 401 || statusCode === 403) return "denied";
+  if (statusCode === 401) return "denied";
+  if (statusCode === 403) return reason !== null && noGrant.test(reason) ? "missing" : "denied";
   if (statusCode === 404) {
     // Without a sentence of InfluxDB's own nobody knows who answered: a proxy, or a server without that language.
     return reason === null ? "unavailable" : reasonKind(reason);
@@ -89,5 +94,8 @@ function unavailable(what: string, cause: unknown): SourceError {
 /** What a server says about credentials could repeat them; what it says when it fails could be anything. */
 function quoted(kind: SourceErrorKind, reason: string | null): string {
   if (reason === null || kind === "denied" || kind === "unavailable") return "";
+  // Before it stand the login and the query.
+  const grant = noGrant.exec(reason)?.[1];
+  if (grant !== undefined) return quoted(kind, grant);
   return `: ${reason.length <= maxReasonLength ? reason : `${reason.slice(0, maxReasonLength)}…`}`;
 }

@@ -108,11 +108,16 @@ for (const language of ["influxql", "flux"] as const) {
 
   Deno.test(`${language}: each status has its kind, and no message repeats credentials that an answer echoes`, async () => {
     const echo = `Token ${token} from 127.0.0.1`;
+    const unauthorized =
+      `error authorizing query: ${token} not authorized to execute statement 'SELECT x\nFROM y'`;
     const kinds: readonly (readonly [number, SourceErrorKind, string])[] = [
       [400, "rejected", JSON.stringify({ message: "compilation failed" })],
       [400, "denied", JSON.stringify({ message: 'organization name "pulse" not found' })],
       [401, "denied", JSON.stringify({ message: echo })],
       [403, "denied", JSON.stringify({ error: echo })],
+      [403, "missing", JSON.stringify({ error: `${unauthorized}, requires READ on telemetry_a` })],
+      [403, "denied", JSON.stringify({ error: `${unauthorized}, requires admin privilege` })],
+      [401, "denied", JSON.stringify({ error: `${unauthorized}, requires READ on telemetry_a` })],
       [404, "missing", JSON.stringify({ message: 'could not find bucket "telemetry_acme"' })],
       [404, "unavailable", "404 page not found"],
       [413, "rejected", "Request Entity Too Large"],
@@ -252,6 +257,7 @@ Deno.test("An error inside of an InfluxQL answer has the kind that InfluxDB's se
     ["database not found: telemetry_acme", "missing"],
     ["retention policy not found: autogen", "missing"],
     ["error authorizing query: ann not authorized to execute statement", "denied"],
+    ["error authorizing query: ann not authorized, requires READ on telemetry_acme", "missing"],
     ["max-select-series limit exceeded: (10/1)", "rejected"],
     ["max-concurrent-queries limit exceeded(20, 20)", "unavailable"],
     ["query-timeout limit exceeded", "unavailable"],

@@ -32,7 +32,7 @@ function now(value: number) {
 }
 
 testReal(
-  "InfluxDB 1.x with a user and a password is read, and refuses a wrong one or one without rights",
+  "InfluxDB 1.x with a user and a password is read, and refuses a wrong one; a database without a grant is missing",
   async () => {
     const admin = { username: "admin", password: "s3cret" };
     await using server = await openInfluxd({ admin });
@@ -46,11 +46,17 @@ testReal(
     const { samples } = await read({ url, auth: ann });
     assert.deepEqual({ ...samples.get("dev-1")?.metrics }, { value: 1 });
     await assert.rejects(read({ url, auth: { ...ann, password: "wrong" } }), isKind("denied"));
-    await assert.rejects(
-      read({ url, auth: { kind: "password", username: "bob", password: "x" } }),
-      isKind("denied"),
-    );
     await assert.rejects(read({ url }), isKind("denied"));
+    const isWithoutGrant = (error: unknown) => {
+      assert.ok(isKind("missing")(error), String(error));
+      // Neither the login nor the query.
+      assert.match(String(error), /status is 403: requires READ on telemetry_acme$/);
+      return true;
+    };
+    const bob = { kind: "password", username: "bob", password: "x" } as const;
+    await assert.rejects(read({ url, auth: bob }), isWithoutGrant);
+    await server.query(`DROP DATABASE "telemetry_acme"`);
+    await assert.rejects(read({ url, auth: ann }), isWithoutGrant);
   },
 );
 
