@@ -21,6 +21,11 @@ const reasons: readonly (readonly [RegExp, SourceErrorKind])[] = [
     "unavailable",
   ],
   [/^(max-concurrent-queries|query-timeout) limit exceeded\b/, "unavailable"],
+  // What the machine lacks, in the kernel's words behind the name of a file.
+  [
+    /(^|: )(too many open files( in system)?|no space left on device|input\/output error|cannot allocate memory)$/,
+    "unavailable",
+  ],
 ];
 
 /** Turns whatever a request threw into the error that leaves the source. */

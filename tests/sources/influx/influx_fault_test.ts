@@ -265,6 +265,17 @@ Deno.test("An error inside of an InfluxQL answer has the kind that InfluxDB's se
     ["engine is closed", "unavailable"],
     ["[shard 12] shard is disabled", "unavailable"],
     ["shard is being deleted", "unavailable"],
+    [
+      "open /data/telemetry_acme/autogen/7/000000003-000000002.tsm: too many open files",
+      "unavailable",
+    ],
+    [
+      "[shard 12] write /wal/telemetry_acme/autogen/12/_00001.wal: no space left on device",
+      "unavailable",
+    ],
+    ["read /data/telemetry_acme/autogen/7/index: input/output error", "unavailable"],
+    ["mmap /data/telemetry_acme/autogen/7/index: cannot allocate memory", "unavailable"],
+    ["too many open files: ask for fewer devices", "rejected"],
     ["anything else: database not found", "rejected"],
   ];
   for (const [error, kind] of kinds) {
