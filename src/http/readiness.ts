@@ -1,5 +1,6 @@
-// Whether traffic should come here: every database and the issuer answered once, and nobody is leaving. A database that
-// fails later does not turn it: all instances would leave at once, and those who follow the other one with them.
+// Whether traffic should come here: every database was found right and the issuer answered, once, and nobody is leaving.
+// A database that fails later does not turn it: all instances would leave at once, and those who follow the other one
+// with them.
 import { type Clock, delay } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 
@@ -26,6 +27,7 @@ export interface ReadinessReport {
   readonly status: "ready" | "not_ready";
   readonly draining: boolean;
   readonly keys: "ok" | "unreached";
+  /** What each is doing; until it was found right, the kind of fault that was found. */
   readonly sources: Readonly<Record<SourceName, string>>;
 }
 
@@ -38,7 +40,9 @@ const SOURCES: readonly SourceName[] = ["telemetry", "alerts"];
 
 export class Readiness {
   readonly #options: ReadinessOptions;
-  readonly #answered = new Set<SourceName>();
+  readonly #found = new Set<SourceName>();
+  /** What is wrong with those that were not found right yet. */
+  readonly #faults = new Map<SourceName, string>();
   readonly #told = new Map<SourceName, string>();
   #looking: Promise<void> | null = null;
   #lookedAt = -Infinity;
@@ -47,11 +51,11 @@ export class Readiness {
     this.#options = options;
   }
 
-  /** Reaches what was not reached yet, and says in the log what can't be right. One look at a time. */
+  /** Looks at what was not found right yet, and says in the log what is wrong. One look at a time. */
   look(): Promise<void> {
     if (this.#looking !== null) return this.#looking;
     const { clock, keys } = this.#options;
-    const areSourcesDue = this.#answered.size < SOURCES.length &&
+    const areSourcesDue = this.#found.size < SOURCES.length &&
       clock.monotonicNow() - this.#lookedAt >= LOOK_PAUSE_MS;
     const looks: Promise<unknown>[] = [];
     if (areSourcesDue) looks.push(this.#check());
@@ -67,12 +71,14 @@ export class Readiness {
     await Promise.race([this.look(), delay(clock, REPORT_WAIT_MS, waited.signal)]);
     waited.abort();
     const [now, hasKeys] = [states(), keys.isReached()];
-    const isReady = hasKeys && !isDraining() && this.#answered.size === SOURCES.length;
+    const standing = (source: SourceName) =>
+      (this.#found.has(source) ? undefined : this.#faults.get(source)) ?? now[source].state;
+    const isReady = hasKeys && !isDraining() && this.#found.size === SOURCES.length;
     return {
       status: isReady ? "ready" : "not_ready",
       draining: isDraining(),
       keys: hasKeys ? "ok" : "unreached",
-      sources: { telemetry: now.telemetry.state, alerts: now.alerts.state },
+      sources: { telemetry: standing("telemetry"), alerts: standing("alerts") },
     };
   }
 
@@ -82,8 +88,9 @@ export class Readiness {
     this.#lookedAt = this.#options.clock.monotonicNow();
     for (const source of SOURCES) {
       const result = checks[source];
-      // A refusal is an answer: the source is degraded until an operator acts, and the rest is served.
-      if (result.ok || result.kind !== "unavailable") this.#answered.add(source);
+      // A bucket that nobody has yet is nothing wrong. Who is refused would replace instances that are served.
+      if (result.ok || result.kind === "missing") this.#found.add(source);
+      else this.#faults.set(source, result.kind);
       if (signal.aborted || result.ok || this.#told.get(source) === result.message) continue;
       this.#told.set(source, result.message);
       log.error("source_check_failed", { source, kind: result.kind, error: result.message });

@@ -50,6 +50,8 @@ export class SourceGuard {
   #isProbing = false;
   /** On the monotonic clock. */
   #nextProbeAt = 0;
+  /** What the last attempt of this outage ran into. */
+  #fault: unknown;
   #state: SourceState;
   /** Kinds of faults that the log was told of in this outage; what only an operator can mend must not go unsaid. */
   readonly #told = new Set<string>();
@@ -70,7 +72,7 @@ export class SourceGuard {
 
   /**
    * Runs one read in its turn and under the time-out. Throws SourceError `unavailable` at once while the circuit
-   * is open, what the read threw otherwise, and the signal's reason when the signal aborts first.
+   * is open, its cause what keeps it open; what the read threw otherwise, and the signal's reason when it aborts first.
    */
   async run<T>(signal: AbortSignal, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#refuseWhileOpen();
@@ -117,6 +119,7 @@ export class SourceGuard {
       throw new SourceError(
         "unavailable",
         `Source "${this.#options.name}" is waiting for its next attempt`,
+        { cause: this.#fault },
       );
     }
   }
@@ -179,6 +182,7 @@ export class SourceGuard {
     if (this.#failedProbes !== null && !isProbe) return;
     this.#failures = 0;
     this.#failedProbes = null;
+    this.#fault = undefined;
     if (this.#state.state === "ok") return;
     const { clock, log, name } = this.#options;
     if (this.#state.state === "degraded") {
@@ -199,6 +203,7 @@ export class SourceGuard {
     if (this.#failedProbes === null && this.#failures < FAILURES_TO_OPEN) return;
     const failedProbes = this.#failedProbes === null ? 0 : this.#failedProbes + 1;
     this.#failedProbes = failedProbes;
+    this.#fault = error;
     const { clock, log, name, retryBaseMs, retryMaxMs, random = Math.random } = this.#options;
     const ceilingMs = Math.min(retryMaxMs, retryBaseMs * 2 ** failedProbes);
     const delayMs = Math.round(ceilingMs * (0.5 + random() / 2));

@@ -1,4 +1,4 @@
-// Readiness: every part answered once and nobody is leaving; what fails later does not turn it.
+// Readiness: every part was found right once and nobody is leaving; what fails later does not turn it.
 import assert from "node:assert/strict";
 import { Readiness } from "../../src/http/readiness.ts";
 import type { SourceCheck } from "../../src/sources/source_check.ts";
@@ -13,6 +13,8 @@ import { until } from "../support/until.ts";
 const OK: SourceCheck = { ok: true };
 const DOWN: SourceCheck = { ok: false, kind: "unavailable", message: "Connection refused" };
 const DENIED: SourceCheck = { ok: false, kind: "denied", message: "Table has no policy" };
+const REJECTED: SourceCheck = { ok: false, kind: "rejected", message: "Query refused" };
+const MISSING: SourceCheck = { ok: false, kind: "missing", message: "No bucket" };
 
 function watch() {
   const clock = fakeClock();
@@ -41,7 +43,7 @@ function watch() {
   return { world, readiness };
 }
 
-Deno.test("Ready once both sources and the keys have answered", async () => {
+Deno.test("Ready once both sources were found right and the keys are there", async () => {
   const { world, readiness } = watch();
   assert.deepEqual(await readiness.report(), {
     status: "ready",
@@ -53,33 +55,47 @@ Deno.test("Ready once both sources and the keys have answered", async () => {
 });
 
 for (const source of ["telemetry", "alerts"] as const) {
-  Deno.test(`Not ready until ${source} has answered once; an outage later does not turn it`, async () => {
-    const { world, readiness } = watch();
-    world.answer[source] = DOWN;
-    assert.equal((await readiness.report()).status, "not_ready");
-    world.answer[source] = OK;
-    await world.clock.advance(1_000);
-    assert.equal((await readiness.report()).status, "ready");
-    world.answer[source] = DOWN;
-    await world.clock.advance(60_000);
-    assert.equal((await readiness.report()).status, "ready");
-    assert.equal(world.checks, 2, "who has answered is not asked again");
-  });
+  for (const fault of [DOWN, DENIED, REJECTED]) {
+    assert.ok(!fault.ok);
+    const { kind } = fault;
+    Deno.test(`Not ready, and said why, while ${source} is ${kind}; what it is later does not turn it`, async () => {
+      const { world, readiness } = watch();
+      world.answer[source] = fault;
+      const { status, sources } = await readiness.report();
+      assert.deepEqual([status, sources[source]], ["not_ready", kind]);
+      world.answer[source] = OK;
+      await world.clock.advance(1_000);
+      assert.equal((await readiness.report()).status, "ready");
+      world.answer[source] = fault;
+      await world.clock.advance(60_000);
+      const later = await readiness.report();
+      assert.deepEqual([later.status, later.sources], ["ready", {
+        telemetry: "ok",
+        alerts: "down",
+      }]);
+      assert.equal(world.checks, 2, "who was found right is not asked again");
+    });
+  }
 }
 
-Deno.test("A source that refuses has answered: the rest is served, and the log says what to do, once", async () => {
+Deno.test("A bucket that is missing keeps nobody from being ready", async () => {
+  const { world, readiness } = watch();
+  world.answer.telemetry = MISSING;
+  const { status, sources } = await readiness.report();
+  assert.deepEqual([status, sources.telemetry], ["ready", "ok"]);
+});
+
+Deno.test("What is wrong is told in the log once, however often it is asked", async () => {
   const { world, readiness } = watch();
   world.answer = { telemetry: DOWN, alerts: DENIED };
   for (let i = 0; i < 5; i++) {
-    assert.equal((await readiness.report()).status, "not_ready");
+    await readiness.report();
     await world.clock.advance(1_000);
   }
   assert.deepEqual(world.log.of("source_check_failed").map(({ fields }) => fields), [
     { source: "telemetry", kind: "unavailable", error: "Connection refused" },
     { source: "alerts", kind: "denied", error: "Table has no policy" },
   ]);
-  world.answer = { telemetry: OK, alerts: DENIED };
-  assert.equal((await readiness.report()).status, "ready");
 });
 
 Deno.test("Not ready without keys, nor while draining", async () => {

@@ -5,6 +5,9 @@ import { Alert, Sample } from "../../src/protocol/server_schemas.ts";
 
 const SourceState = z.enum(["unknown", "ok", "degraded"]);
 const sources = z.object({ telemetry: SourceState, alerts: SourceState });
+const ReadyState = z.enum([...SourceState.options, "unavailable", "denied", "rejected"]).meta({
+  description: "Until the source was found right: the kind of fault that was found",
+});
 const quantity = z.int().nonnegative();
 const standing = z.object({
   state: z.enum(["ok", "degraded"]),
@@ -21,7 +24,7 @@ export const HTTP_ANSWERS = {
     status: z.enum(["ready", "not_ready"]),
     draining: z.boolean(),
     keys: z.enum(["ok", "unreached"]),
-    sources,
+    sources: z.object({ telemetry: ReadyState, alerts: ReadyState }),
   }),
   Health: z.object({
     status: z.enum(["ok", "starting", "degraded"]),
