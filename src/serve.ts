@@ -1,7 +1,7 @@
 // Serves an app on the engine that the settings choose, until told to leave. It knows signals' meaning, not signals.
 import type { App } from "./app.ts";
 import { type Config, ConfigError } from "./config.ts";
-import { maxSockets } from "./descriptors.ts";
+import { roomFor } from "./descriptors.ts";
 import { addressOf, listenForClients, listenForMetrics } from "./listen.ts";
 import type { Log } from "./observe/log.ts";
 import { watchLoopLag } from "./observe/loop_lag.ts";
@@ -41,11 +41,13 @@ export async function serve(
     // The runtime's spans hold each URL before anybody sees the request.
     throw new ConfigError(["WS_ENGINE must be ws while traces are exported: they'd hold tokens"]);
   }
+  const { maxSockets, maxClients } = await roomFor(config, { log });
+  app.ledger.lower("connections", maxClients);
   const engine = await listenForClients(app, {
     config,
     log,
     port: config.PORT,
-    maxSockets: await maxSockets(config, { log }),
+    maxSockets,
     fetch,
   });
   let metricsEngine: Engine | null;

@@ -4,7 +4,7 @@ import { crossingsOf, feedStateOf } from "./app.ts";
 import { createBack } from "./back.ts";
 import type { Clock } from "./clock.ts";
 import { type Config, ConfigError } from "./config.ts";
-import { maxSockets } from "./descriptors.ts";
+import { roomFor } from "./descriptors.ts";
 import type { LimitLedger } from "./limits/limits.ts";
 import { listenForMetrics } from "./listen.ts";
 import type { Log, LogFormat } from "./observe/log.ts";
@@ -56,12 +56,20 @@ export async function serveWorkers(
   const { clock, ledger, log, metrics, sources } = deps;
   const listeners = config.WORKERS;
   const address = claimPort(config);
-  const most = await maxSockets(config, { log, listeners });
+  const { maxSockets, maxClients } = await roomFor(config, { log, listeners });
+  ledger.lower("connections", maxClients);
+  const workerConfig = { ...config, MAX_CONNECTIONS: maxClients };
   const back = createBack(config, { ...deps, random });
   const keeper = new Keeper<WorkerStart>({
     count: config.WORKERS,
     entry,
-    startOf: (number) => ({ number, config, logFormat, port: address.port, maxSockets: most }),
+    startOf: (number) => ({
+      number,
+      config: workerConfig,
+      logFormat,
+      port: address.port,
+      maxSockets,
+    }),
     back,
     feedStateOf: (tenantId) => feedStateOf(back, tenantId),
     metrics,

@@ -184,13 +184,22 @@ export const LIMITS = {
 export type LimitName = keyof typeof LIMITS;
 export type LimitValues = Readonly<Record<LimitName, number>>;
 
-/** Counts crossings; the values never change while the process runs. */
+/** Counts crossings; the values never change once clients are let in. */
 export class LimitLedger {
-  readonly values: LimitValues;
+  #values: LimitValues;
   readonly #crossings = new Map<LimitName, number>();
 
   constructor(values: LimitValues) {
-    this.values = values;
+    this.#values = values;
+  }
+
+  get values(): LimitValues {
+    return this.#values;
+  }
+
+  /** Before clients are let in: there is not room for as many as were set. */
+  lower(name: LimitName, most: number): void {
+    this.#values = { ...this.#values, [name]: Math.min(this.#values[name], most) };
   }
 
   /** What a client may know: the limits that it can cross by itself. */

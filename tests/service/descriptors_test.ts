@@ -1,6 +1,6 @@
 // A process that may open few files: it says so at start, and lives when strangers want more than there are.
 import assert from "node:assert/strict";
-import { RawPeer } from "../sockets/raw_peer.ts";
+import { RawPeer, upgradeRequest } from "../sockets/raw_peer.ts";
 import { TestClient } from "../support/client.ts";
 import { openDescriptors } from "../support/process_usage.ts";
 import { signToken, TEST_SECRET } from "../support/tokens.ts";
@@ -27,7 +27,7 @@ Deno.test("Limits that need more descriptors than there are are named at start",
   const [record, ...more] = await firstOf(service);
   assert.equal(record?.message, "descriptors_too_few");
   assert.equal(record.level, "WARN");
-  assert.deepEqual([record.limit, record.needed], [256, 346]);
+  assert.deepEqual([record.limit, record.needed, record.clients], [256, 346, 87]);
   assert.match(String(record.cure), /MAX_CONNECTIONS/);
   assert.deepEqual(more, []);
 });
@@ -36,6 +36,39 @@ Deno.test("Limits that fit are nothing to speak of", async () => {
   await using service = await ServiceProcess.start(SETTINGS, { openFiles: 346 });
   assert.deepEqual(await firstOf(service), []);
 });
+
+for (const WORKERS of ["1", "2"]) {
+  Deno.test(`With too few descriptors fewer clients are let in, and who asks or is refused then is answered (workers: ${WORKERS})`, async () => {
+    const settings = { ...SETTINGS, WORKERS };
+    await using service = await ServiceProcess.start(settings, { openFiles: 256 });
+    const { clients: most } = await service.logged("descriptors_too_few");
+    assert(typeof most === "number" && most < 100, String(most));
+    const port = await service.port();
+    const token = await signToken();
+    const path = `/api/v2/ws?token=${token}`;
+    await using clients = new AsyncDisposableStack();
+    for (let nth = 0; nth < most; nth++) {
+      clients.use(await TestClient.connect(`ws://127.0.0.1:${port}${path}`));
+    }
+    for (let nth = 0; nth < 3; nth++) {
+      using refused = await RawPeer.request(port, upgradeRequest(path));
+      assert.equal(refused.status, 503);
+    }
+    const events = await fetch(
+      `http://127.0.0.1:${port}/api/v2/events?token=${token}&device_id=dev-1`,
+    );
+    const { detail } = await events.json();
+    assert.deepEqual([events.status, detail], [503, `More than ${most} connections`]);
+    for (const [route, status] of [["livez", 200], ["readyz", 503], ["metrics", 200]] as const) {
+      const response = await fetch(`http://127.0.0.1:${port}/${route}`);
+      assert.equal(response.status, status, route);
+      const text = await response.text();
+      if (route !== "metrics") continue;
+      assert.match(text, /^pulsewire_limit_crossings_total\{limit="connections"\} 4$/m);
+    }
+    assert.deepEqual(service.records.filter(({ message }) => message === "listener_failed"), []);
+  });
+}
 
 Deno.test("Who may not ask for the limit of descriptors says how many are needed, and starts", async () => {
   await using service = await ServiceProcess.start(SETTINGS, { openFiles: 256, without: MAY_ASK });
