@@ -166,7 +166,7 @@ export class Lane {
     const now = clock.now();
     const pauseMs = kind === null ? retryBaseMs : this.#pausedUntil - clock.monotonicNow();
     const since = this.#status?.state === "degraded" ? this.#status.since : now;
-    this.#become({ source, state: "degraded", since, retryAt: now + pauseMs });
+    this.#become({ source, state: "degraded", since, retryAt: now + Math.round(pauseMs) });
   }
 
   #serves(): void {

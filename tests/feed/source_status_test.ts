@@ -7,12 +7,12 @@ import { SourceError } from "../../src/sources/source_error.ts";
 import { outage } from "../support/fake_sources.ts";
 import { feedFixture, POLL_MS } from "./feed_fixture.ts";
 
-function statusFixture() {
+function statusFixture(random = () => 0.5) {
   const states: Record<SourceName, SourceState> = {
     telemetry: { state: "ok", since: 0, retryAt: null },
     alerts: { state: "unknown", since: 0, retryAt: null },
   };
-  const feed = feedFixture(() => ({ states: () => states }));
+  const feed = feedFixture(() => ({ states: () => states, random }));
   feed.connect();
   feed.follow(["dev-1"]);
   feed.followAlerts();
@@ -88,6 +88,15 @@ Deno.test("A tenant that the source refuses is told so, since when and until whe
     assert.ok(ok.since > since);
     assert.equal(ok.retryAt, null);
   }
+});
+
+Deno.test("The next attempt is told in whole milliseconds", async () => {
+  using world = statusFixture(() => 1 / 3);
+  await world.feed.clock.advance(POLL_MS);
+  world.feed.sources.alertFault = () => new SourceError("denied", "Refused");
+  await world.feed.clock.advance(2 * POLL_MS);
+  const [told] = world.statuses();
+  assert.ok(Number.isInteger(told?.retryAt), String(told?.retryAt));
 });
 
 Deno.test("A tenant without a bucket is new, not degraded", async () => {
