@@ -232,7 +232,7 @@ export class HistoryReader implements Histories {
     const key = `${source} ${tenantId}`;
     if (!this.#refused.has(key)) {
       this.#refused.set(key, now + REFUSAL_LOG_MS);
-      log.warning("read_failed", { source, tenant: tenantId, error });
+      log.warning("read_failed", { source, tenant: tenantId, kind: error.kind, error });
     }
     return new HistoryError("The source refuses the question", {
       retryAfterMs: RETRY_MS,

@@ -135,8 +135,9 @@ export class Lane {
 
   #failed(error: unknown): void {
     const { clock, log, source, tenantId, retryBaseMs, retryMaxMs, random } = this.#options;
+    const kind = error instanceof SourceError ? error.kind : "other";
     // The guard keeps it to itself that everybody is denied: what comes through is this tenant's.
-    const isOwn = error instanceof SourceError && error.kind !== "unavailable";
+    const isOwn = kind !== "unavailable" && kind !== "other";
     if (isOwn) {
       const ceilingMs = Math.min(retryMaxMs, retryBaseMs * 2 ** this.#failures);
       this.#failures++;
@@ -144,9 +145,9 @@ export class Lane {
     }
     this.#judge(error);
     // The source's guard tells once for everybody that a database is down; a line a tenant would bury it.
-    if (this.#isLogged || (error instanceof SourceError && error.kind === "unavailable")) return;
+    if (this.#isLogged || kind === "unavailable") return;
     this.#isLogged = true;
-    log.warning("read_failed", { source, tenant: tenantId, error });
+    log.warning("read_failed", { source, tenant: tenantId, kind, error });
   }
 
   #judge(error: unknown): void {

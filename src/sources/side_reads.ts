@@ -161,17 +161,20 @@ export class SideReads {
         ? { ok: false, refusal: "busy", retryAfterMs: BUSY_RETRY_MS }
         : { ok: true, value: answer.value };
     } catch (error) {
-      return this.#refusal(source, error);
+      return this.#refusal({ source, tenantId }, error);
     } finally {
       for (const parent of parents) parent.removeEventListener("abort", leave);
     }
   }
 
   /** A query that is refused is our own fault, and a signal's reason nobody's: both go on. */
-  #refusal(source: SourceName, error: unknown): SideAnswer<never> {
+  #refusal(
+    { source, tenantId }: { readonly source: SourceName; readonly tenantId: string },
+    error: unknown,
+  ): SideAnswer<never> {
     if (!(error instanceof SourceError) || error.kind === "rejected") throw error;
     const { clock, sources, log } = this.#options;
-    log.debug("history_unavailable", { source, error });
+    log.debug("history_unavailable", { source, tenant: tenantId, error });
     if (error.kind === "missing") {
       return { ok: false, refusal: "missing", retryAfterMs: RETRY_MS };
     }

@@ -213,7 +213,7 @@ export class SourceGuard {
     const kind = error instanceof SourceError ? error.kind : "unavailable";
     if (!this.#told.has(kind)) {
       this.#told.add(kind);
-      log.error("source_degraded", { source: name, error, retry_in_ms: delayMs });
+      log.error("source_degraded", { source: name, kind, error, retry_in_ms: delayMs });
     }
     const since = this.#state.state === "degraded" ? this.#state.since : now;
     this.#state = { state: "degraded", since, retryAt: now + delayMs };

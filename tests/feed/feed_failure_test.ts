@@ -46,7 +46,7 @@ Deno.test("A failure of the tenant's own is one log line when it begins and one 
   await feed.clock.advance(5 * POLL_MS);
   const fields = { source: "telemetry", tenant: "acme" };
   assert.deepEqual(feed.log.records, [
-    { level: "warning", event: "read_failed", fields: { ...fields, error } },
+    { level: "warning", event: "read_failed", fields: { ...fields, kind: "denied", error } },
     { level: "info", event: "read_recovered", fields },
   ]);
   feed.sources.telemetryFault = () => error;

@@ -429,8 +429,13 @@ Deno.test("A device whose read is refused keeps nobody from the others, and the 
     await refused;
   }
   assert.deepEqual(
-    fixture.log.of("read_failed").map(({ level, fields }) => [level, fields.source, fields.tenant]),
-    [["warning", "telemetry", "acme"]],
+    fixture.log.of("read_failed").map(({ level, fields: { source, tenant, kind } }) => [
+      level,
+      source,
+      tenant,
+      kind,
+    ]),
+    [["warning", "telemetry", "acme", "rejected"]],
   );
   assert.ok(fixture.reads.length < 40, `${fixture.reads.length} reads`);
 });

@@ -219,3 +219,13 @@ Deno.test("Questions of several devices and of alerts wait in their source's lin
   assert.deepEqual(await reads.ranges({ tenantId: "acme", signal }, () => RANGE), refused);
   assert.deepEqual(await reads.alertState(asked), refused);
 });
+
+Deno.test("What a question could not be answered for is logged with its source and its tenant", async () => {
+  const { ask, sources, log } = fixture();
+  const error = new SourceError("missing", "No bucket");
+  sources.historyFault = () => error;
+  assert.equal((await ask("globex")).ok, false);
+  assert.deepEqual(log.of("history_unavailable").map(({ fields }) => fields), [
+    { source: "telemetry", tenant: "globex", error },
+  ]);
+});

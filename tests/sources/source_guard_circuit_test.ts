@@ -150,6 +150,7 @@ Deno.test("That everybody is denied is told by the log, and to tenants the sourc
   const [told, ...more] = log.records;
   assert.deepEqual(more, []);
   assert.equal((told?.fields.error as SourceError).kind, "denied");
+  assert.equal(told?.fields.kind, "denied");
   assert.equal(guard.state.state, "degraded");
 });
 
