@@ -1,21 +1,28 @@
-// Decides over a handshake: who may upgrade, who is refused and how they are told. It counts before it verifies, and
-// verifies before it upgrades.
+// Decides over a handshake: who may upgrade and who is refused. It counts before it verifies, and verifies before it
+// upgrades.
 import { AuthError } from "../auth/auth_error.ts";
 import { type CredentialPlace, findCredential, selectSubprotocol } from "../auth/credential.ts";
 import type { Scope } from "../auth/scope.ts";
 import type { TicketDesk } from "../auth/tickets.ts";
 import type { Verifier } from "../auth/verifier.ts";
-import { type ClosingName, CLOSINGS, headersOf } from "../errors.ts";
-import { type LimitLedger, type LimitName, limitSentence } from "../limits/limits.ts";
+import type { ClosingName } from "../errors.ts";
+import type { LimitLedger } from "../limits/limits.ts";
 import { type Refusals, RefusedSockets } from "../limits/refused_sockets.ts";
 import type { Seating, TakenSeat } from "../limits/seats.ts";
 import type { Rates } from "../limits/token_bucket.ts";
 import type { Log } from "../observe/log.ts";
 import { type Metrics, NO_METRICS } from "../observe/metrics.ts";
 import { inSpan } from "../observe/traces.ts";
-import { frameOf } from "../protocol/frame.ts";
 import type { Admission, Handshake, Socket, SocketEvents } from "../sockets/socket.ts";
 import { addressKey, type TrustedProxies } from "./client_address.ts";
+import {
+  closeAtOnce,
+  openOr,
+  type Refused,
+  RefusedClients,
+  RETRY_MS,
+  type TurnedAway,
+} from "./refused_clients.ts";
 
 export interface DoorOptions {
   readonly verifier: Verifier;
@@ -36,48 +43,27 @@ export interface DoorOptions {
   readonly enter: (socket: Socket, scope: Scope) => SocketEvents;
 }
 
-/** Refused before anybody knew who asks. */
-export interface Refused {
-  readonly kind: "refused";
-  readonly closing: ClosingName;
-  /** The limit that is crossed, where it is one. */
-  readonly limit: LimitName | null;
-  readonly waitMs: number | null;
-}
-
-/** Refused for what its credential says, or for lack of a seat of its own; the seat at the door is to be left. */
-export interface TurnedAway {
-  readonly kind: "turned_away";
-  readonly closing: ClosingName;
-  readonly seat: TakenSeat;
-  readonly limit: LimitName | null;
-}
-
 export type Entrance =
   | Refused
   | TurnedAway
   | { readonly kind: "let_in"; readonly scope: Scope; readonly seat: TakenSeat };
 
-/** What a client that was turned away for lack of room should wait. */
-export const RETRY_MS = 5_000;
-
 const GOING_AWAY: Refused = { kind: "refused", closing: "going_away", limit: null, waitMs: null };
 
 export class Door {
   readonly #options: DoorOptions;
-  readonly #refusals: Refusals;
-  #refusedSockets = 0;
+  readonly #refused: RefusedClients;
   #isShut = false;
 
   constructor(options: DoorOptions) {
     this.#options = options;
-    this.#refusals = options.refusals ??
-      new RefusedSockets(options.ledger.values.refused_sockets);
+    const { ledger, refusals = new RefusedSockets(ledger.values.refused_sockets) } = options;
+    this.#refused = new RefusedClients({ ledger, refusals });
   }
 
   /** Refused clients that are upgraded and not yet gone. */
   get refusedSockets(): number {
-    return this.#refusedSockets;
+    return this.#refused.sockets;
   }
 
   get isShut(): boolean {
@@ -93,8 +79,8 @@ export class Door {
   async admit(handshake: Handshake): Promise<Admission> {
     const protocol = selectSubprotocol(handshake.headers);
     const entrance = await this.judge(handshake, this.#options.accept);
-    if (entrance.kind === "refused") return this.#respond(entrance);
-    if (entrance.kind === "turned_away") return await this.#turnAway(entrance, protocol);
+    if (entrance.kind === "refused") return this.#refused.respond(entrance);
+    if (entrance.kind === "turned_away") return await this.#refused.turnAway(entrance, protocol);
     const { scope, seat } = entrance;
     return {
       kind: "upgrade",
@@ -183,18 +169,8 @@ export class Door {
   enter(socket: Socket, { scope, seat }: { scope: Scope; seat: TakenSeat }): SocketEvents {
     // Nobody would close a socket that opens after those of the drain were closed.
     if (this.#isShut) return closeAtOnce(socket, { closing: "draining", gone: () => seat.leave() });
-    const events = this.#openOr(() => seat.leave(), () => this.#options.enter(socket, scope));
+    const events = openOr(() => seat.leave(), () => this.#options.enter(socket, scope));
     return new SeatedEvents(events, seat);
-  }
-
-  /** An engine tells nobody of the close of a socket that could not be opened. */
-  #openOr(giveBack: () => void, open: () => SocketEvents): SocketEvents {
-    try {
-      return open();
-    } catch (error) {
-      giveBack();
-      throw error;
-    }
   }
 
   async #verify(credential: Judged["credential"]): Promise<Scope | ClosingName> {
@@ -210,50 +186,6 @@ export class Door {
       log.debug("token_refused", { code: error.code, error });
       return error.code;
     }
-  }
-
-  /** A browser can't read a status of a failed upgrade, so the refused are upgraded and closed, while they are few. */
-  async #turnAway(
-    { closing, seat, limit }: TurnedAway,
-    protocol: string | null,
-  ): Promise<Admission> {
-    const { ledger } = this.#options;
-    const isTransient = closing === "keys_unavailable";
-    const isFull = !isTransient && !(await this.#refusals.enter());
-    if (isFull) ledger.crossed("refused_sockets");
-    if (isFull || isTransient) {
-      seat.leave();
-      return limit === null
-        ? respond(closing)
-        : this.#respond({ kind: "refused", closing, limit, waitMs: RETRY_MS });
-    }
-    this.#refusedSockets++;
-    let isGone = false;
-    const gone = () => {
-      if (isGone) return;
-      isGone = true;
-      this.#refusedSockets--;
-      this.#refusals.leave();
-      seat.leave();
-    };
-    return {
-      kind: "upgrade",
-      protocol,
-      opened: (socket) =>
-        this.#openOr(gone, () => {
-          if (limit !== null) socket.send([frameOf(limitError(limit, ledger))]);
-          return closeAtOnce(socket, { closing, gone });
-        }),
-      abandoned: gone,
-    };
-  }
-
-  #respond({ closing, limit, waitMs }: Refused): Admission {
-    if (limit === null) return respond(closing);
-    const sentence = limitSentence(limit, this.#options.ledger.values);
-    const { status } = CLOSINGS[closing];
-    const headers = { "retry-after": String(Math.ceil((waitMs ?? RETRY_MS) / 1_000)) };
-    return { kind: "respond", response: new Response(`${sentence}\n`, { status, headers }) };
   }
 }
 
@@ -288,31 +220,4 @@ interface Judged {
   >;
   readonly seat: TakenSeat;
   readonly address: string;
-}
-
-function limitError(limit: LimitName, ledger: LimitLedger) {
-  return {
-    type: "error",
-    message: limitSentence(limit, ledger.values),
-    code: "limit_exceeded",
-    limit,
-    value: ledger.values[limit],
-    retry_after_ms: RETRY_MS,
-  } as const;
-}
-
-/** Closes a socket as soon as it has opened, and hears nothing that it says. */
-function closeAtOnce(
-  socket: Socket,
-  { closing, gone }: { closing: ClosingName; gone: () => void },
-): SocketEvents {
-  const { closeCode, sentence } = CLOSINGS[closing];
-  socket.close(closeCode ?? 1011, sentence);
-  return { text() {}, binary() {}, closed: gone };
-}
-
-function respond(closing: ClosingName): Admission {
-  const { status, sentence } = CLOSINGS[closing];
-  const headers = headersOf(closing);
-  return { kind: "respond", response: new Response(`${sentence}\n`, { status, headers }) };
 }
