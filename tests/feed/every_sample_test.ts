@@ -15,6 +15,8 @@ interface EveryFixture extends Disposable {
   batches(): readonly DeviceBatch[];
   /** Timestamps of the samples since the last call, in the order in which they were delivered. */
   samples(deviceId?: string): readonly string[];
+  /** The same of several devices, of each its own. */
+  samplesOf(deviceIds: readonly string[]): readonly (readonly string[])[];
 }
 
 function everyFixture(overrides: Partial<FeedRegistryOptions> = {}): EveryFixture {
@@ -30,11 +32,18 @@ function everyFixture(overrides: Partial<FeedRegistryOptions> = {}): EveryFixtur
     feed,
     telemetry,
     batches,
-    samples: (deviceId = "dev-1") =>
-      batches().filter((batch) => batch.deviceId === deviceId)
-        .flatMap((batch) => batch.samples.map(({ sample }) => sample.timestamp)),
+    samples: (deviceId = "dev-1") => timestampsOf(deviceId, batches()),
+    samplesOf: (deviceIds) => {
+      const delivered = batches();
+      return deviceIds.map((deviceId) => timestampsOf(deviceId, delivered));
+    },
     [Symbol.dispose]: () => feed.feeds[Symbol.dispose](),
   };
+}
+
+function timestampsOf(deviceId: string, batches: readonly DeviceBatch[]): readonly string[] {
+  return batches.filter((batch) => batch.deviceId === deviceId)
+    .flatMap(({ samples }) => samples.map(({ sample }) => sample.timestamp));
 }
 
 /** Passes the tick that begins the device. */
@@ -444,11 +453,7 @@ Deno.test("Who begins to follow while telemetry is down is told what was stored 
   );
   telemetry.fault = null;
   await feed.clock.advance(65_000);
-  const batches = world.batches();
-  const told = (deviceId: string) =>
-    batches.filter((batch) => batch.deviceId === deviceId)
-      .flatMap(({ samples }) => samples.map(({ sample }) => sample.timestamp));
-  assert.deepEqual(["dev-1", "dev-2", "dev-3"].map(told), stored);
+  assert.deepEqual(world.samplesOf(["dev-1", "dev-2", "dev-3"]), stored);
 });
 
 Deno.test("Who begins to follow all devices while telemetry is down is told what was stored meanwhile", async () => {
@@ -466,11 +471,7 @@ Deno.test("Who begins to follow all devices while telemetry is down is told what
   const second = telemetry.store("dev-1");
   telemetry.fault = null;
   await feed.clock.advance(65_000);
-  const batches = world.batches();
-  const told = (deviceId: string) =>
-    batches.filter((batch) => batch.deviceId === deviceId)
-      .flatMap(({ samples }) => samples.map(({ sample }) => sample.timestamp));
-  assert.deepEqual([told("dev-1"), told("dev-2")], [[first, second], [other]]);
+  assert.deepEqual(world.samplesOf(["dev-1", "dev-2"]), [[first, second], [other]]);
 });
 
 Deno.test("More than one read brings of an outage's samples comes in order, until all are told", async () => {
