@@ -14,6 +14,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const read = (path: string) => Deno.readTextFileSync(join(root, path));
 const manifest = JSON.parse(read("deno.json")) as {
   readonly version: string;
+  readonly exclude: readonly string[];
   readonly imports: Readonly<Record<string, string>>;
   readonly tasks: Readonly<Record<string, string>>;
 };
@@ -41,6 +42,11 @@ const BESIDE_THE_SERVICE = ["src/demo/", "src/dashboard/page/"];
 const settingRows = [...readme.matchAll(/^\| `([A-Z][A-Z0-9_]+)`\s*\| ([^|]*) \|/gm)].map(
   ([, name = "", fallback = ""]) => ({ name, fallback: fallback.trim() }),
 );
+
+Deno.test("Deno looks at no file of the folders that git ignores", () => {
+  const ignored = read(".gitignore").split("\n").filter((line) => line.endsWith("/"));
+  assert.deepEqual([...manifest.exclude].sort(), ignored.sort());
+});
 
 Deno.test("README's table names exactly the settings that are read, once each", () => {
   assert.deepEqual(settingRows.map(({ name }) => name).sort(), [...SETTING_NAMES].sort());

@@ -216,8 +216,9 @@ Deno.test("Without --url it goes where HOST and PORT say, and tells the address 
     cli.signal("SIGINT");
     assert.equal((await cli.status).code, 0);
     const [line] = cli.stderr.match(/^offline: .*$/m) ?? [];
-    assert.match(String(line), /, again in \d+\.\d s$/);
-    assert.ok(line?.startsWith(`offline: Could not connect to ${address}, `), line);
+    assert.ok(line !== undefined);
+    assert.match(line, /, again in \d+\.\d s$/);
+    assert.ok(line.startsWith(`offline: Could not connect to ${address}, `), line);
     assert.doesNotMatch(cli.stderr, /closed with/);
   }
   await using cli = await CliProcess.start(["tail", "-a", "--json"], { settings });
