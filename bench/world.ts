@@ -54,9 +54,12 @@ export class World implements AsyncDisposable {
       await influxd.createDatabase(`telemetry_${tenantName(nth)}`);
       await postgres.execute(
         `INSERT INTO fleet_alert (tenant_id, site_id, device_id, alert_type, status, severity, summary)
-         SELECT $1, 'plant', 'd-' || lpad(i::text, 4, '0'), 'over_temperature', 'OPEN', i % 5, 'Too warm'
-         FROM generate_series(1, $2::int) AS i`,
-        [tenantName(nth), ALERTS_OF_TENANT],
+         SELECT $1, 'plant', device_id, 'over_temperature', 'OPEN', i % 5, 'Too warm'
+         FROM unnest(string_to_array($2, ',')) WITH ORDINALITY AS alert (device_id, i)`,
+        [
+          tenantName(nth),
+          Array.from({ length: ALERTS_OF_TENANT }, (_, device) => deviceName(device, nth)).join(),
+        ],
       );
     }
     const service = await startOn({ influxd, postgres }, options);
@@ -120,7 +123,7 @@ export class World implements AsyncDisposable {
         const fields = Object.fromEntries(
           Array.from(
             { length: devicesOfTenant + (nth === tenants - 1 ? coldDevices : 0) },
-            (_, device) => [deviceName(device), fieldsOf({ n, device })],
+            (_, device) => [deviceName(device, nth), fieldsOf({ n, device })],
           ),
         );
         const at = stamp(Date.now(), n);

@@ -69,7 +69,7 @@ Deno.test({
     await process.ask(["run"]);
     await assert.rejects(async () => {
       while (true) await load.read();
-    }, /Device \d+ came to a socket that follows 1 from 0/);
+    }, /Device 00-\d+ came to a socket that follows 1 of 00 from 0/);
   },
 });
 
@@ -85,6 +85,38 @@ Deno.test({
       while (true) await load.read();
     }, /A socket was (dropped|closed)/);
   },
+});
+
+/** What a socket is told of a device: a message of its own, or a history. */
+function told(type: "telemetry" | "history", deviceId: string): Buffer {
+  const sample = sampleOf({ ms: 0, n: 1, device: 0 });
+  return frame(JSON.stringify(
+    type === "telemetry"
+      ? { type, device_id: deviceId, data: sample }
+      : { type, device_id: deviceId, samples: [sample], done: true },
+  ));
+}
+
+Deno.test("A sample of another tenant, or of a device beyond the followed ones, is at fault", () => {
+  const faultOf = (bytes: Buffer) => {
+    const scan = new FrameScan(1, {
+      devicesPerSocket: 10,
+      devicesOfTenant: 50,
+      isEvery: false,
+      isLines: false,
+    });
+    scan.expect(0, { tenant: 11, first: 45 });
+    scan.take(0, bytes, { length: bytes.length, now: 0 });
+    return scan.fault;
+  };
+  for (const type of ["telemetry", "history"] as const) {
+    for (const mine of [45, 49, 0, 4]) {
+      assert.equal(faultOf(told(type, deviceName(mine, 11))), null);
+    }
+    for (const other of [deviceName(45, 10), deviceName(5, 11), deviceName(50, 11), "0b-gone"]) {
+      assert.match(String(faultOf(told(type, other))), /came to a socket/, other);
+    }
+  }
 });
 
 Deno.test("The load client finds every sample of a batch, whatever stands between them, and no more", () => {
@@ -154,7 +186,7 @@ Deno.test("Of a peer's frame each line is counted, pushes as updates and the oth
 
 Deno.test("A peer that sends a wrong device, an older sample or an error is at fault", () => {
   const faultOf = (bytes: Buffer) => String(scanOfLines()(bytes).fault);
-  assert.match(faultOf(pushes([{ device: 7, n: 1 }])), /Device 7 came to a socket/);
+  assert.match(faultOf(pushes([{ device: 7, n: 1 }])), /Device 00-007 came to a socket/);
   assert.match(faultOf(pushes([{ device: 0, n: 2 }, { device: 0, n: 1 }])), /Sample 1 .* after 2/);
   assert.match(faultOf(frame('{"id":2,"error":{"code":103}}')), /was answered with/);
   assert.match(faultOf(frame('{"push":{"channel":"t0","join":{}}}')), /Unexpected push/);

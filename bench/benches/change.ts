@@ -56,7 +56,7 @@ const CASES: readonly [Case, ...Case[]] = [
   {
     name: "devices that do not exist",
     changingPercent: 100,
-    follow: { ...follow, deviceOffset: 5_000 },
+    follow: { ...follow, deviceOffset: 500 },
     most: { cores: 0.5, bytes: 0.01, reads: 1.1 },
   },
   {
@@ -83,7 +83,7 @@ export const change: Bench = {
       cleanup.use(process);
       const load = cleanup.use(
         new Load({
-          maxSockets: Math.max(sockets, tenantsLeft),
+          maxSockets: sockets,
           tenants: 1,
           devicesPerSocket: DEVICES,
           devicesOfTenant: DEVICES_OF_TENANT,
@@ -97,8 +97,16 @@ export const change: Bench = {
         ...(follow === null ? {} : { follow }),
       };
       if (tenantsLeft > 0) {
-        await load.connect({ ...order, tokens: tokens.slice(1), count: tenantsLeft });
-        await load.close();
+        await using left = new Load({
+          maxSockets: tenantsLeft,
+          tenants: tenantsLeft,
+          firstTenant: 1,
+          devicesPerSocket: DEVICES,
+          devicesOfTenant: DEVICES_OF_TENANT,
+          isEvery: false,
+        });
+        await left.connect({ ...order, tokens: tokens.slice(1), count: tenantsLeft });
+        await left.close();
       }
       await load.connect({ ...order, tokens: tokens.slice(0, 1), count: sockets });
       return async (): Promise<Turn> => {

@@ -22,6 +22,7 @@ export const first: Bench = {
     await using probe = new Load({
       maxSockets: 1,
       tenants: 1,
+      firstTenant: TENANTS - 1,
       devicesPerSocket: COLD_DEVICES,
       devicesOfTenant: DEVICES_OF_TENANT + COLD_DEVICES,
       isEvery: false,

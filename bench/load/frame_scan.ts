@@ -1,7 +1,7 @@
 // Reads what one process' sockets receive: finds the frames, knows each message by a few bytes at known places, and
 // notes what is wrong. It never builds a message: that would cost more than a service's sending it.
 import { Buffer } from "node:buffer";
-import { BEFORE_NAME, BEFORE_STAMP, NAME_LENGTH } from "./names.ts";
+import { BEFORE_NAME, BEFORE_STAMP, NAME_LENGTH, tenantMark } from "./names.ts";
 
 /** What the messages of a socket are held against. */
 export interface Expectations {
@@ -32,7 +32,11 @@ export interface Counts {
 
 const MAX_AGE_MS = 30_000;
 const DAY_MS = 86_400_000;
-const NAME_AT = BEFORE_NAME.length + 2;
+const NAME_AT = BEFORE_NAME.length;
+const MARK_LENGTH = tenantMark(0).length;
+/** Behind the mark and what parts it from the number. */
+const NUMBER_AT = MARK_LENGTH + 1;
+const NUMBER_LENGTH = NAME_LENGTH - NUMBER_AT;
 const STAMP_AT = BEFORE_NAME.length + NAME_LENGTH + BEFORE_STAMP.length;
 const STAMP_LENGTH = 30;
 /** Bytes of a message that must be there before it is looked at. */
@@ -41,6 +45,7 @@ const TYPE_AT = '{"type":"'.length;
 const STAMP_NAME = '"timestamp":"';
 /** What stands behind the samples of a history is shorter. */
 const HISTORY_TAIL_BYTES = 256;
+const HISTORY_NAME_AT = '{"type":"history","device_id":"'.length;
 const letter = (text: string) => text.charCodeAt(0);
 const [A, B, F, H, I, P, R, S, T, U] = [..."abfhiprstu"].map(letter) as number[];
 const LINE_END = letter("\n");
@@ -65,6 +70,8 @@ export class FrameScan {
   /** The device with which each socket begins. */
   readonly firstOf: Int32Array;
   readonly answersOf: Uint32Array;
+  /** What the names of a socket's devices begin with. */
+  readonly #markOf: string[];
   /** Code and reason of the last close frame. */
   lastClose = "";
   /** The first thing that was wrong. */
@@ -78,6 +85,7 @@ export class FrameScan {
     this.updatesOf = new Uint32Array(maxSockets);
     this.firstOf = new Int32Array(maxSockets);
     this.answersOf = new Uint32Array(maxSockets);
+    this.#markOf = new Array(maxSockets).fill(tenantMark(0));
     this.newestOf = new Int32Array(maxSockets * expected.devicesPerSocket).fill(-1);
     this.#skipOf = new Int32Array(maxSockets);
     this.#restOf = new Array(maxSockets).fill(null);
@@ -86,6 +94,12 @@ export class FrameScan {
   /** Bytes of a frame whose beginning came before; they stand at the buffer's beginning when it is scanned. */
   restOf(socket: number): Uint8Array<ArrayBuffer> | null {
     return this.#restOf[socket] ?? null;
+  }
+
+  /** Says whose devices a socket follows, and with which of them it begins. */
+  expect(socket: number, { tenant, first }: { tenant: number; first: number }): void {
+    this.#markOf[socket] = tenantMark(tenant);
+    this.firstOf[socket] = first;
   }
 
   /** Forgets a connection; what its device's numbers were stays, unless it starts anew. */
@@ -210,7 +224,7 @@ export class FrameScan {
     const { counts } = this;
     counts.updates++;
     (this.updatesOf[socket] as number)++;
-    const slot = this.#slot(socket, digits(bytes, from + NAME_AT, 4));
+    const slot = this.#slot(socket, bytes, from + NAME_AT);
     if (slot === -1) return;
     const at = from + STAMP_AT;
     const n = digits(bytes, at + 23, 6);
@@ -228,8 +242,7 @@ export class FrameScan {
   }
 
   #history(socket: number, bytes: Buffer, { from, to }: { from: number; to: number }): void {
-    const name = from + '{"type":"history","device_id":"d-'.length;
-    const slot = this.#slot(socket, digits(bytes, name, 4));
+    const slot = this.#slot(socket, bytes, from + HISTORY_NAME_AT);
     if (slot === -1) return;
     for (let at = ONE_STAMP.findIn(bytes, { from, to }); at !== -1;) {
       const stamp = at + STAMP_NAME.length;
@@ -244,12 +257,20 @@ export class FrameScan {
     if (DONE.findIn(bytes, tail) !== -1) this.counts.historyEnds++;
   }
 
-  #slot(socket: number, device: number): number {
+  /** Where what is known of the device is kept that is named there; -1 where the socket does not follow it. */
+  #slot(socket: number, bytes: Buffer, at: number): number {
     const { devicesOfTenant, devicesPerSocket } = this.#expected;
+    const mark = this.#markOf[socket] as string;
     const first = this.firstOf[socket] as number;
-    const place = (device - first + devicesOfTenant) % devicesOfTenant;
-    if (place < devicesPerSocket) return socket * devicesPerSocket + place;
-    this.#wrong(`Device ${device} came to a socket that follows ${devicesPerSocket} from ${first}`);
+    const device = digits(bytes, at + NUMBER_AT, NUMBER_LENGTH);
+    const place = device < first ? device - first + devicesOfTenant : device - first;
+    const isOfTenant = bytes[at] === mark.charCodeAt(0) && bytes[at + 1] === mark.charCodeAt(1) &&
+      device >= 0 && device < devicesOfTenant;
+    if (isOfTenant && place < devicesPerSocket) return socket * devicesPerSocket + place;
+    const name = text(bytes, { from: at, to: at + NAME_LENGTH });
+    this.#wrong(
+      `Device ${name} came to a socket that follows ${devicesPerSocket} of ${mark} from ${first}`,
+    );
     return -1;
   }
 

@@ -10,6 +10,8 @@ export interface LoadOptions {
   readonly maxSockets: number;
   /** Sockets of one tenant are those with the same remainder. */
   readonly tenants: number;
+  /** Number of the tenant of the first of them; 0 where nothing is said. */
+  readonly firstTenant?: number;
   readonly devicesPerSocket: number;
   readonly devicesOfTenant: number;
   readonly isEvery: boolean;
@@ -204,13 +206,18 @@ class LoadProcess {
     this.#fdOf[socket] = fd;
     this.#phaseOf[socket] = Phase.Connecting;
     this.#scan.reset(socket, { isAnew: order.isAnew ?? true });
-    this.#scan.firstOf[socket] = this.#firstDevice(socket);
+    this.#scan.expect(socket, { tenant: this.#tenant(socket), first: this.#firstDevice(socket) });
     this.#libc.watch(fd, { events: EPOLLOUT, isNew: true });
     return true;
   }
 
   #free(): number {
     return this.#phaseOf.indexOf(Phase.Gone);
+  }
+
+  #tenant(socket: number): number {
+    const { firstTenant = 0, tenants } = this.#options;
+    return firstTenant + socket % tenants;
   }
 
   /** Sockets of a tenant follow one window of its devices after the other. */
@@ -354,14 +361,15 @@ class LoadProcess {
   }
 
   #follow(socket: number, order: FollowOrder): void {
-    const { devicesOfTenant, devicesPerSocket, tenants } = this.#options;
+    const { devicesOfTenant, devicesPerSocket } = this.#options;
     const first = this.#firstDevice(socket);
+    const tenant = this.#tenant(socket);
     const { deviceOffset = 0 } = order;
     const deviceIds = Array.from(
       { length: devicesPerSocket },
-      (_, nth) => deviceName((first + nth) % devicesOfTenant + deviceOffset),
+      (_, nth) => deviceName((first + nth) % devicesOfTenant + deviceOffset, tenant),
     );
-    const wish = { ...order, tenant: tenantName(socket % tenants), deviceIds };
+    const wish = { ...order, tenant: tenantName(tenant), deviceIds };
     for (const request of requestsOf(this.#dialect, wish)) this.#sayText(socket, request);
   }
 
@@ -382,7 +390,8 @@ class LoadProcess {
     const probe = this.#probe!;
     const { order } = probe;
     const now = performance.now();
-    const device_id = deviceName(order.firstDevice + probe.done % order.devices);
+    const nth = order.firstDevice + probe.done % order.devices;
+    const device_id = deviceName(nth, this.#tenant(0));
     if (probe.sentAt > 0) {
       if (this.#scan.updatesOf[0] === 0) return;
       probe.took.push(now - probe.sentAt);

@@ -5,9 +5,18 @@ export function tenantName(nth: number): string {
   return `t${nth}`;
 }
 
-/** `d-0007` */
-export function deviceName(nth: number): string {
-  return `d-${String(nth).padStart(4, "0")}`;
+export function tenantNumber(name: string): number {
+  return Number(name.slice(1));
+}
+
+/** What stands first in the names of a tenant's devices, so that no two tenants have one of the same name. */
+export function tenantMark(nth: number): string {
+  return nth.toString(36).padStart(2, "0");
+}
+
+/** `0a-007`, of the eleventh tenant. */
+export function deviceName(nth: number, tenant = 0): string {
+  return `${tenantMark(tenant)}-${String(nth).padStart(3, "0")}`;
 }
 
 /** The instant in milliseconds, and the sample's number in the digits below. */

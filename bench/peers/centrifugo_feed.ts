@@ -20,7 +20,10 @@ const AHEAD = 4;
 const HELD_POLL_MS = 200;
 
 const { by, tenants, devices, everyMs } = JSON.parse(Deno.args[0] ?? "{}") as FeedOptions;
-const deviceIds = Array.from({ length: devices }, (_, nth) => deviceName(nth));
+const deviceIdsOf = (tenant: number): readonly string[] =>
+  Array.from({ length: devices }, (_, nth) => deviceName(nth, tenant));
+/** The first tenant's, which is the only one that is polled for or listened to. */
+const deviceIds = deviceIdsOf(0);
 let isRunning = false;
 let ticks = 0;
 /** Samples that were sent, and those of them that the listener has. */
@@ -41,15 +44,18 @@ const pollServer = Deno.serve(
       result: {
         items: items.map(({ key }) => ({
           key,
-          data: messageOf({ ms, n, device: deviceIds.indexOf(key) }),
+          data: messageOf(key, { ms, n, device: deviceIds.indexOf(key) }),
         })),
       },
     });
   },
 );
 
-function messageOf(of: { readonly ms: number; readonly n: number; readonly device: number }) {
-  return { type: "telemetry", device_id: deviceName(of.device), data: sampleOf(of) };
+function messageOf(
+  deviceId: string,
+  of: { readonly ms: number; readonly n: number; readonly device: number },
+) {
+  return { type: "telemetry", device_id: deviceId, data: sampleOf(of) };
 }
 
 /** Until what was sent has come, but for a few ticks. */
@@ -85,8 +91,11 @@ async function publish(url: string): Promise<void> {
     const response = await fetch(url, {
       method: "POST",
       body: JSON.stringify({
-        commands: deviceIds.map((deviceId, device) => ({
-          publish: { channel: channelOf({ tenant, deviceId }), data: messageOf({ ms, n, device }) },
+        commands: deviceIdsOf(nth).map((deviceId, device) => ({
+          publish: {
+            channel: channelOf({ tenant, deviceId }),
+            data: messageOf(deviceId, { ms, n, device }),
+          },
         })),
       }),
     });

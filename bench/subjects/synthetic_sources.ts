@@ -3,10 +3,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Sources } from "../../src/sources/open_sources.ts";
 import type { Sample, TelemetrySource } from "../../src/sources/telemetry_source.ts";
-import { deviceName, stamp } from "../load/names.ts";
+import { deviceName, stamp, tenantNumber } from "../load/names.ts";
 
 export interface SyntheticOptions {
-  /** Devices that exist. */
+  /** Devices that each tenant has. */
   readonly devices: number;
   /** How many of a hundred have a new sample at each read. */
   readonly changingPercent: number;
@@ -25,7 +25,16 @@ const HELD_READ_MS = 200;
 
 export function syntheticSources(options: SyntheticOptions): SyntheticSources {
   const { devices, changingPercent, readMs, samplesPerSecond } = options;
-  const numbers = new Map(Array.from({ length: devices }, (_, nth) => [deviceName(nth), nth]));
+  const numbers = new Map<string, ReadonlyMap<string, number>>();
+  const numbersOf = (tenantId: string): ReadonlyMap<string, number> => {
+    let known = numbers.get(tenantId);
+    if (known === undefined) {
+      const tenant = tenantNumber(tenantId);
+      known = new Map(Array.from({ length: devices }, (_, nth) => [deviceName(nth, tenant), nth]));
+      numbers.set(tenantId, known);
+    }
+    return known;
+  };
   const newest = new Map<string, Sample>();
   const startedAt = Date.now();
   let isHeld = false;
@@ -38,13 +47,14 @@ export function syntheticSources(options: SyntheticOptions): SyntheticSources {
   const atGrid = (n: number, device: number): Sample =>
     sampleOf({ ms: startedAt + n * periodMs, n, device });
   const telemetry: TelemetrySource = {
-    async readLatest({ deviceIds, signal }) {
+    async readLatest({ tenantId, deviceIds, signal }) {
       await wait(signal);
       const now = Date.now();
       const samples = new Map<string, Sample>();
       const n = reads++;
-      for (const deviceId of deviceIds === "all" ? numbers.keys() : deviceIds) {
-        const device = numbers.get(deviceId);
+      const known = numbersOf(tenantId);
+      for (const deviceId of deviceIds === "all" ? known.keys() : deviceIds) {
+        const device = known.get(deviceId);
         if (device === undefined || isHeld) continue;
         const isChanged = device % 100 < changingPercent || !newest.has(deviceId);
         if (samplesPerSecond > 0) {
@@ -56,13 +66,14 @@ export function syntheticSources(options: SyntheticOptions): SyntheticSources {
       }
       return { samples, unreadable: new Map() };
     },
-    async readRange({ deviceIds, after, signal, maxSamples, order }) {
+    async readRange({ tenantId, deviceIds, after, signal, maxSamples, order }) {
       await wait(signal);
       if (samplesPerSecond === 0) throw new Error("Synthetic devices have no history here");
       const last = Math.floor((Date.now() - startedAt) / periodMs);
       const first = Math.max(0, Math.ceil((Date.parse(after) - startedAt) / periodMs));
+      const known = numbersOf(tenantId);
       const found = deviceIds.flatMap((deviceId) => {
-        const device = numbers.get(deviceId);
+        const device = known.get(deviceId);
         if (device === undefined) return [];
         const samples: Sample[] = [];
         for (let n = first; n <= last && samples.length < maxSamples; n++) {
@@ -74,11 +85,12 @@ export function syntheticSources(options: SyntheticOptions): SyntheticSources {
       });
       return { samples: new Map(found), truncated: new Set(), unreadable: new Map() };
     },
-    async listDevices({ limit, signal }) {
+    async listDevices({ tenantId, limit, signal }) {
       await wait(signal);
       const last = stamp(Date.now(), 0);
-      const known = [...numbers.keys()].map((device_id) => ({ device_id, last }));
-      return { devices: known.slice(0, limit), truncated: known.length > limit };
+      const names = [...numbersOf(tenantId).keys()];
+      const found = names.slice(0, limit).map((device_id) => ({ device_id, last }));
+      return { devices: found, truncated: names.length > limit };
     },
   };
   const noAlerts = async (signal: AbortSignal) => {
