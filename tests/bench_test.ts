@@ -119,6 +119,32 @@ Deno.test("A sample of another tenant, or of a device beyond the followed ones, 
   }
 });
 
+Deno.test("A sample that comes again is at fault where each must be new, and makes nothing new anywhere", () => {
+  const scanOf = (isAlwaysNew: boolean) =>
+    new FrameScan(1, {
+      devicesPerSocket: 2,
+      devicesOfTenant: 2,
+      isEvery: false,
+      isAlwaysNew,
+      isLines: false,
+    });
+  const bytes = Buffer.concat([
+    told("telemetry", deviceName(0)),
+    told("telemetry", deviceName(1)),
+    told("telemetry", deviceName(1)),
+  ]);
+  const strict = scanOf(true);
+  strict.take(0, bytes, { length: bytes.length, now: 0 });
+  assert.equal(strict.fault, "Sample 1 of a device came after 1");
+  const scan = scanOf(false);
+  assert.equal(scan.takeRenewed(0), 0);
+  scan.take(0, bytes, { length: bytes.length, now: 0 });
+  assert.deepEqual([scan.fault, scan.counts.updates, scan.counts.fresh], [null, 3, 2]);
+  assert.equal(scan.takeRenewed(0), 2);
+  scan.take(0, bytes, { length: bytes.length, now: 0 });
+  assert.equal(scan.takeRenewed(0), 0);
+});
+
 Deno.test("The load client finds every sample of a batch, whatever stands between them, and no more", () => {
   const scan = new FrameScan(1, {
     devicesPerSocket: 3,

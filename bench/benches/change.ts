@@ -1,7 +1,7 @@
 // What the service spends when little changes, when nobody looks, and on what does not exist: its processor time, what it
 // sends and what it asks the database.
 import type { Bench, Row } from "../bench.ts";
-import { Load } from "../load/load.ts";
+import { expectRenewed, Load } from "../load/load.ts";
 import type { FollowOrder } from "../load/load_process.ts";
 import { pause } from "../pause.ts";
 import { Rounds, type Turn } from "../rounds.ts";
@@ -76,7 +76,9 @@ export const change: Bench = {
     const sockets = Math.max(10, Math.round(SOCKETS * scale));
     await using cleanup = new AsyncDisposableStack();
     const tokens = await tenantTokens(1 + TENANTS_LEFT);
-    const open = async ({ changingPercent, follow, tenantsLeft = 0 }: Case) => {
+    const open = async (one: Case) => {
+      const { changingPercent, follow, tenantsLeft = 0 } = one;
+      const due = dueOf(one, sockets);
       const { process, port } = await startService({
         synthetic: { devices: DEVICES_OF_TENANT, changingPercent, readMs: 1, samplesPerSecond: 0 },
       }, { WS_POLL_SECONDS: String(POLL_MS / 1_000) });
@@ -117,6 +119,12 @@ export const change: Bench = {
         const reading = await load.read();
         const { telemetry } = await process.ask<Reads>(["reads"]);
         const seconds = reading.ms / 1_000;
+        expectRenewed(reading, due.renewed);
+        if (reading.fewest < due.fewest) {
+          throw new Error(
+            `A socket got ${reading.fewest} updates, at least ${due.fewest} were due`,
+          );
+        }
         return {
           millicores: ((await process.usage()).cpuSeconds - before) / seconds * 1_000,
           rate: reading.updates / seconds,
@@ -158,3 +166,16 @@ export const change: Bench = {
     });
   },
 };
+
+/** What must come in a turn: devices of sockets with something new, and updates to the socket with the fewest. */
+function dueOf(
+  { changingPercent, follow }: Case,
+  sockets: number,
+): { readonly renewed: number; readonly fewest: number } {
+  if (follow === null || follow.deviceOffset !== undefined) return { renewed: 0, fewest: 0 };
+  let renewed = 0;
+  for (let nth = 0; nth < sockets * DEVICES; nth++) {
+    if (nth % DEVICES_OF_TENANT < changingPercent) renewed++;
+  }
+  return { renewed, fewest: follow.options === undefined ? DEVICES : 0 };
+}

@@ -1,6 +1,6 @@
 // How fast every sample reaches those who want each of them.
 import type { Bench } from "../bench.ts";
-import { Load } from "../load/load.ts";
+import { expectRenewed, Load } from "../load/load.ts";
 import { pause } from "../pause.ts";
 import { SOCKET_PATH, startService } from "../service.ts";
 import { median, spread, whole } from "../statistics.ts";
@@ -52,6 +52,7 @@ export const every: Bench = {
       const before = (await process.usage()).cpuSeconds;
       await pause(TURN_MS);
       const reading = await load.read();
+      expectRenewed(reading, sockets * DEVICES);
       if (round === 0) continue;
       const cpuSeconds = (await process.usage()).cpuSeconds - before;
       rates.push(reading.updates / reading.ms * 1_000);

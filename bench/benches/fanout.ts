@@ -1,7 +1,7 @@
 // How fast one tenant's ticks reach its sockets, with databases that cost nothing.
 import type { Bench, Row } from "../bench.ts";
 import { Child } from "../child.ts";
-import { Load } from "../load/load.ts";
+import { expectRenewed, Load } from "../load/load.ts";
 import type { FollowOrder } from "../load/load_process.ts";
 import { Rounds, type Turn } from "../rounds.ts";
 import { pause } from "../pause.ts";
@@ -134,6 +134,7 @@ export async function openVariant(
     devicesPerSocket: DEVICES,
     devicesOfTenant: DEVICES,
     isEvery: false,
+    isAlwaysNew: true,
   });
   await load.connect({
     port,
@@ -155,6 +156,7 @@ export async function openVariant(
       await process.ask(["hold"]);
       await drained(load);
       if (reading.open !== sockets) throw new Error(`${reading.open} of ${sockets} sockets left`);
+      expectRenewed(reading, sockets * DEVICES);
       if (reading.most > 10 * DEVICES && reading.fewest < reading.most / 4) {
         throw new Error(`A socket got ${reading.fewest} updates while another got ${reading.most}`);
       }

@@ -1,6 +1,6 @@
 // How old a sample is when a client has it, and what the service spends on it, with everything on one machine.
 import type { Bench, BenchOptions } from "../bench.ts";
-import { Load } from "../load/load.ts";
+import { expectRenewed, Load } from "../load/load.ts";
 import { pause } from "../pause.ts";
 import { SOCKET_PATH } from "../service.ts";
 import type { Holding, Reads } from "../subjects/service_entry.ts";
@@ -102,6 +102,7 @@ export const fresh: Bench = {
       const reading = await load.read();
       const seconds = reading.ms / 1_000;
       if (reading.open !== sockets) throw new Error(`${reading.open} of ${sockets} sockets left`);
+      expectRenewed(reading, sockets * DEVICES);
       if (round === 0) continue;
       p99s.push(percentileOf(reading.ages, 99));
       p50s.push(percentileOf(reading.ages, 50));

@@ -41,9 +41,8 @@ export const idle: Bench = {
       const before = await resident();
       await connect(sockets);
       const connected = (await resident() - before) / sockets;
-      if (!follows) return { connected, subscribed: connected };
-      await load.follow({ devices: true, alerts: true });
-      const subscribed = (await resident() - before) / sockets;
+      if (follows) await load.follow({ devices: true, alerts: true });
+      const subscribed = follows ? (await resident() - before) / sockets : connected;
       const { open } = await load.read();
       if (open !== sockets) throw new Error(`${open} of ${sockets} sockets left`);
       return { connected, subscribed };

@@ -1,6 +1,6 @@
 // What the databases are asked, by how many sockets and tenants there are.
 import type { Bench, Row } from "../bench.ts";
-import { Load } from "../load/load.ts";
+import { expectRenewed, Load } from "../load/load.ts";
 import { pause } from "../pause.ts";
 import { SOCKET_PATH, startService } from "../service.ts";
 import type { Reads } from "../subjects/service_entry.ts";
@@ -59,7 +59,13 @@ export const reads: Bench = {
         follow: { devices: true, alerts: true },
       });
       await pause(POLL_MS);
+      await load.read();
       const { telemetry, alerts } = await count();
+      const reading = await load.read();
+      expectRenewed(reading, sockets * DEVICES);
+      if (reading.alerts < sockets) {
+        throw new Error(`${sockets} sockets got ${reading.alerts} lists`);
+      }
       rows.push({
         what: `${whole(sockets)} sockets of ${tenants} tenant${tenants === 1 ? "" : "s"}`,
         value: `${(telemetry / tenants).toFixed(2)} reads and ${

@@ -11,6 +11,8 @@ export interface Expectations {
   readonly devicesOfTenant: number;
   /** Whether each sample must be the next after the one before it. */
   readonly isEvery: boolean;
+  /** Whether each sample must be a newer one than the one before it; otherwise one may come again. */
+  readonly isAlwaysNew?: boolean;
   /** Whether a frame holds lines of Centrifugo's, a push or an answer each, rather than one message of ours. */
   readonly isLines: boolean;
 }
@@ -77,6 +79,8 @@ export class FrameScan {
   /** The first thing that was wrong. */
   fault: string | null = null;
   #expected: Expectations;
+  /** What `newestOf` was when it was last asked how much of it is new. */
+  readonly #knownOf: Int32Array;
   readonly #skipOf: Int32Array;
   readonly #restOf: Array<Uint8Array<ArrayBuffer> | null>;
 
@@ -87,6 +91,7 @@ export class FrameScan {
     this.answersOf = new Uint32Array(maxSockets);
     this.#markOf = new Array(maxSockets).fill(tenantMark(0));
     this.newestOf = new Int32Array(maxSockets * expected.devicesPerSocket).fill(-1);
+    this.#knownOf = this.newestOf.slice();
     this.#skipOf = new Int32Array(maxSockets);
     this.#restOf = new Array(maxSockets).fill(null);
   }
@@ -110,6 +115,19 @@ export class FrameScan {
     if (!isAnew) return;
     const { devicesPerSocket } = this.#expected;
     this.newestOf.fill(-1, socket * devicesPerSocket, (socket + 1) * devicesPerSocket);
+  }
+
+  /** How many of a socket's devices have a newer sample than when this was asked last. */
+  takeRenewed(socket: number): number {
+    const { devicesPerSocket } = this.#expected;
+    const from = socket * devicesPerSocket;
+    let renewed = 0;
+    for (let slot = from; slot < from + devicesPerSocket; slot++) {
+      const newest = this.newestOf[slot] as number;
+      if (newest !== -1 && newest !== this.#knownOf[slot]) renewed++;
+      this.#knownOf[slot] = newest;
+    }
+    return renewed;
   }
 
   /** Takes what a socket received. Returns false when the peer has closed. */
@@ -229,8 +247,9 @@ export class FrameScan {
     const at = from + STAMP_AT;
     const n = digits(bytes, at + 23, 6);
     const before = this.newestOf[slot] as number;
-    if (n === before && !this.#expected.isEvery) return;
-    if (n < before || (this.#expected.isEvery && before !== -1 && n !== before + 1)) {
+    const { isEvery, isAlwaysNew = isEvery } = this.#expected;
+    if (n === before && !isAlwaysNew) return;
+    if (before !== -1 && (isEvery ? n !== before + 1 : n <= before)) {
       this.#wrong(`Sample ${n} of a device came after ${before}`);
     }
     this.newestOf[slot] = n;

@@ -10,6 +10,15 @@ import type {
   Reading,
 } from "./load_process.ts";
 
+/** Throws when not just so many devices of sockets have something new: others were left out, or told what is not so. */
+export function expectRenewed({ renewed, ms }: LoadReading, due: number): void {
+  if (renewed === due) return;
+  const seconds = (ms / 1_000).toFixed(1);
+  throw new Error(
+    `${renewed} devices of sockets had something new in ${seconds} s, ${due} were due`,
+  );
+}
+
 /** What all processes counted since it was last read. */
 export interface LoadReading extends Reading {
   /** Seconds of processor time that the client took in that time. */
@@ -77,7 +86,7 @@ export class Load implements AsyncDisposable {
   async read(): Promise<LoadReading> {
     const readings = await this.#ask<Reading>({ do: "read" });
     const total = (
-      name: "updates" | "fresh" | "frames" | "bytes" | "alerts" | "answers" | "open",
+      name: "updates" | "fresh" | "renewed" | "frames" | "bytes" | "alerts" | "answers" | "open",
     ) => readings.reduce((sum, reading) => sum + reading[name], 0);
     const usages = await Promise.all(this.#processes.map((one) => one.usage()));
     const cpuSeconds = usages.reduce((sum, one) => sum + one.cpuSeconds, 0);
@@ -90,6 +99,7 @@ export class Load implements AsyncDisposable {
     return {
       updates: total("updates"),
       fresh: total("fresh"),
+      renewed: total("renewed"),
       frames: total("frames"),
       bytes: total("bytes"),
       alerts: total("alerts"),

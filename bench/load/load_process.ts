@@ -15,6 +15,7 @@ export interface LoadOptions {
   readonly devicesPerSocket: number;
   readonly devicesOfTenant: number;
   readonly isEvery: boolean;
+  readonly isAlwaysNew?: boolean;
   /** Whose words are spoken; ours by default. */
   readonly dialect?: Dialect;
 }
@@ -73,6 +74,8 @@ export interface Reading extends Omit<Counts, "ages"> {
   /** Updates of the sockets with the fewest and the most. */
   readonly fewest: number;
   readonly most: number;
+  /** Devices that have a newer sample than then, those of each socket for themselves. */
+  readonly renewed: number;
   readonly open: number;
 }
 
@@ -424,11 +427,12 @@ class LoadProcess {
   #read(): Reading {
     const { counts, updatesOf } = this.#scan;
     const now = performance.now();
-    let [fewest, most] = [Infinity, 0];
+    let [fewest, most, renewed] = [Infinity, 0, 0];
     for (let socket = 0; socket < this.#phaseOf.length; socket++) {
       if (this.#phaseOf[socket] !== Phase.Open) continue;
       fewest = Math.min(fewest, updatesOf[socket] as number);
       most = Math.max(most, updatesOf[socket] as number);
+      renewed += this.#scan.takeRenewed(socket);
     }
     const ages = [...counts.ages.entries()].filter(([, count]) => count > 0);
     const reading = { ...counts, ages, ms: now - this.#readAt, open: this.#open };
@@ -438,7 +442,7 @@ class LoadProcess {
     for (const name of Object.keys(counts) as Array<keyof Counts>) {
       if (name !== "ages") counts[name] = 0;
     }
-    return { ...reading, fewest: fewest === Infinity ? 0 : fewest, most };
+    return { ...reading, fewest: fewest === Infinity ? 0 : fewest, most, renewed };
   }
 
   #answer(answer: unknown): void {
