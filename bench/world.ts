@@ -5,7 +5,7 @@ import { openPostgres, type TestPostgres } from "../tests/support/postgres.ts";
 import { deviceName, stamp, tenantName } from "./load/names.ts";
 import { startService, type Subject } from "./service.ts";
 import type { Shareable } from "./shared.ts";
-import { metricsOf } from "./subjects/synthetic_sources.ts";
+import { metricsOf } from "./load/samples.ts";
 import { type Usage, usageOf } from "./usage.ts";
 
 export interface WorldOptions {
@@ -34,7 +34,7 @@ export const sharedWorld: Shareable<World> = {
 };
 
 const WRITE_MS = 1_000;
-const ALERTS_OF_TENANT = 5;
+export const ALERTS_OF_TENANT = 5;
 
 export class World implements AsyncDisposable {
   readonly service: Subject;

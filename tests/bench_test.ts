@@ -4,16 +4,17 @@ import type { Row } from "../bench/bench.ts";
 import { tableOf } from "../bench/report.ts";
 import { Buffer } from "node:buffer";
 import { handshake } from "../bench/benches/handshake.ts";
+import { contentFault } from "../bench/load/content_fault.ts";
 import { FrameScan } from "../bench/load/frame_scan.ts";
 import { Load } from "../bench/load/load.ts";
-import { deviceName, stamp } from "../bench/load/names.ts";
+import { deviceName } from "../bench/load/names.ts";
 import { Tethered } from "../bench/peers/tethered.ts";
 import { Rounds } from "../bench/rounds.ts";
 import { startControl } from "../bench/service.ts";
 import { Shared } from "../bench/shared.ts";
 import { freePort } from "./support/free_port.ts";
 import { median, percentileOf, spread } from "../bench/statistics.ts";
-import { sampleOf } from "../bench/subjects/synthetic_sources.ts";
+import { sampleOf } from "../bench/load/samples.ts";
 import { frameOf, frameOfParts } from "../src/protocol/frame.ts";
 import { wireOf } from "../src/sockets/wire.ts";
 
@@ -89,7 +90,7 @@ Deno.test({
 
 /** What a socket is told of a device: a message of its own, or a history. */
 function told(type: "telemetry" | "history", deviceId: string): Buffer {
-  const sample = sampleOf({ ms: 0, n: 1, device: 0 });
+  const sample = sampleOf({ ms: 0, n: 1, device: Number(deviceId.slice(3)) });
   return frame(JSON.stringify(
     type === "telemetry"
       ? { type, device_id: deviceId, data: sample }
@@ -145,6 +146,59 @@ Deno.test("A sample that comes again is at fault where each must be new, and mak
   assert.equal(scan.takeRenewed(0), 0);
 });
 
+Deno.test("A message whose values were not written, or with alerts of others or too few, is at fault", () => {
+  const expected = { mark: "0b", openAlerts: 2 };
+  const faultOf = (message: unknown) => contentFault(JSON.stringify(message), expected);
+  const device_id = deviceName(7, 11);
+  const sample = sampleOf({ ms: 0, n: 42, device: 7 });
+  const telemetry = { type: "telemetry", device_id, data: sample };
+  const alert = { alert_id: 1, device_id };
+  const right = [
+    telemetry,
+    { type: "history", device_id, samples: [sample], done: true },
+    { type: "batch", messages: [telemetry] },
+    { type: "alerts", alerts: [alert, alert] },
+    { push: { channel: "t11", pub: { data: telemetry } } },
+    { type: "subscribed", channel: "alerts" },
+  ];
+  for (const message of right) assert.equal(faultOf(message), null);
+  const { power: _, ...fewer } = sample.metrics;
+  for (
+    const metrics of [{}, fewer, { ...sample.metrics, power: 1 }, { ...sample.metrics, more: 1 }]
+  ) {
+    const wrong = { ...telemetry, data: { ...sample, metrics } };
+    const told = [
+      wrong,
+      { type: "history", device_id, samples: [sample, wrong.data], done: true },
+      { type: "batch", messages: [telemetry, wrong] },
+      { push: { channel: "t11", pub: { data: wrong } } },
+    ];
+    for (const message of told) {
+      assert.match(String(faultOf(message)), /A sample of 0b-007 at .* holds/);
+    }
+  }
+  const other = { alert_id: 2, device_id: deviceName(7, 10) };
+  for (const alerts of [[], [alert], [alert, other], [alert, alert, alert]]) {
+    assert.match(String(faultOf({ type: "alerts", alerts })), /alerts were listed/);
+  }
+});
+
+Deno.test("The first message and then one of many are read as a whole", () => {
+  const scan = new FrameScan(1, {
+    devicesPerSocket: 1,
+    devicesOfTenant: 1,
+    isEvery: false,
+    isLines: false,
+  });
+  const right = told("telemetry", deviceName(0));
+  const wrong = Buffer.from(right);
+  wrong.write("off", wrong.indexOf("normal"));
+  const take = (bytes: Buffer) => scan.take(0, bytes, { length: bytes.length, now: 0 });
+  take(right);
+  for (let nth = 0; nth < 2_000 && scan.fault === null; nth++) take(wrong);
+  assert.match(String(scan.fault), /holds .*"mode":"offmal"/);
+});
+
 Deno.test("The load client finds every sample of a batch, whatever stands between them, and no more", () => {
   const scan = new FrameScan(1, {
     devicesPerSocket: 3,
@@ -173,7 +227,7 @@ function pushes(samples: ReadonlyArray<{ readonly device: number; readonly n: nu
     const data = {
       type: "telemetry",
       device_id: deviceName(device),
-      data: { timestamp: stamp(0, n), metrics: {} },
+      data: sampleOf({ ms: 0, n, device }),
     };
     return JSON.stringify({ push: { channel: "t0", pub: { data } } });
   }).join("\n");

@@ -7,7 +7,14 @@ import type { Holding, Reads } from "../subjects/service_entry.ts";
 import { median, percentile, percentileOf, spread, whole } from "../statistics.ts";
 import type { Shareable } from "../shared.ts";
 import { tenantTokens } from "../tokens.ts";
-import { DEVICES_OF_TENANT, POLL_MS, sharedWorld, TENANTS, type World } from "../world.ts";
+import {
+  ALERTS_OF_TENANT,
+  DEVICES_OF_TENANT,
+  POLL_MS,
+  sharedWorld,
+  TENANTS,
+  type World,
+} from "../world.ts";
 
 const DEVICES = 10;
 const SOCKETS = 15_000;
@@ -45,6 +52,7 @@ export function crowdOf({ scale, say }: Pick<BenchOptions, "scale" | "say">): Sh
           devicesPerSocket: DEVICES,
           devicesOfTenant: DEVICES_OF_TENANT,
           isEvery: false,
+          openAlerts: ALERTS_OF_TENANT,
         }),
       );
       say(`connecting ${sockets} sockets`);
@@ -103,6 +111,9 @@ export const fresh: Bench = {
       const seconds = reading.ms / 1_000;
       if (reading.open !== sockets) throw new Error(`${reading.open} of ${sockets} sockets left`);
       expectRenewed(reading, sockets * DEVICES);
+      if (reading.alerts < sockets * seconds / 2) {
+        throw new Error(`${sockets} sockets got ${reading.alerts} lists of alerts`);
+      }
       if (round === 0) continue;
       p99s.push(percentileOf(reading.ages, 99));
       p50s.push(percentileOf(reading.ages, 50));

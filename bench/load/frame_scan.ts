@@ -2,6 +2,8 @@
 // notes what is wrong. It never builds a message: that would cost more than a service's sending it.
 import { Buffer } from "node:buffer";
 import { BEFORE_NAME, BEFORE_STAMP, NAME_LENGTH, tenantMark } from "./names.ts";
+import { Needle } from "./needle.ts";
+import { contentFault } from "./content_fault.ts";
 
 /** What the messages of a socket are held against. */
 export interface Expectations {
@@ -13,6 +15,8 @@ export interface Expectations {
   readonly isEvery: boolean;
   /** Whether each sample must be a newer one than the one before it; otherwise one may come again. */
   readonly isAlwaysNew?: boolean;
+  /** Open alerts of a tenant, in each list of them. */
+  readonly openAlerts?: number;
   /** Whether a frame holds lines of Centrifugo's, a push or an answer each, rather than one message of ours. */
   readonly isLines: boolean;
 }
@@ -52,6 +56,8 @@ const letter = (text: string) => text.charCodeAt(0);
 const [A, B, F, H, I, P, R, S, T, U] = [..."abfhiprstu"].map(letter) as number[];
 const LINE_END = letter("\n");
 const SHOWN_BYTES = 200;
+/** Of so many frames one is read as a whole: a prime, or it would be one device's each time. */
+const LOOK_EVERY = 997;
 
 export class FrameScan {
   readonly counts: Counts = {
@@ -78,7 +84,8 @@ export class FrameScan {
   lastClose = "";
   /** The first thing that was wrong. */
   fault: string | null = null;
-  #expected: Expectations;
+  readonly #expected: Expectations;
+  #unread = LOOK_EVERY;
   /** What `newestOf` was when it was last asked how much of it is new. */
   readonly #knownOf: Int32Array;
   readonly #skipOf: Int32Array;
@@ -171,6 +178,7 @@ export class FrameScan {
       if (isLines) this.#lines(socket, bytes, { from, to: from + size, now });
       else this.#message(socket, bytes, { from, to: from + size, type, now });
       at = from + size;
+      if (++this.#unread >= LOOK_EVERY && at <= length) this.#read(socket, bytes, { from, to: at });
     }
     this.#skipOf[socket] = at - length;
     return true;
@@ -230,6 +238,18 @@ export class FrameScan {
       }
       const end = bytes.indexOf(LINE_END, at);
       at = end === -1 || end >= to ? to : end + 1;
+    }
+  }
+
+  /** What stands behind the bytes that a message is known by must be right as well. */
+  #read(socket: number, bytes: Buffer, { from, to }: { from: number; to: number }): void {
+    this.#unread = 0;
+    const { isLines, openAlerts = 0 } = this.#expected;
+    const said = bytes.toString("utf8", from, to);
+    for (const line of isLines ? said.split("\n") : [said]) {
+      if (line === "") continue;
+      const fault = contentFault(line, { mark: this.#markOf[socket] as string, openAlerts });
+      if (fault !== null) this.#wrong(fault);
     }
   }
 
@@ -318,32 +338,6 @@ function closeOf(
 /** As much as a fault shows. */
 function text(bytes: Buffer, { from, to }: { readonly from: number; readonly to: number }): string {
   return bytes.toString("utf8", from, Math.min(to, from + SHOWN_BYTES));
-}
-
-/** Bytes that are looked for: at one byte in as many as they are, where nothing of them stands. */
-class Needle {
-  readonly #bytes: Uint8Array;
-  /** How far on the needle may end at the earliest, by the byte that stands where it could. */
-  readonly #skip: Uint8Array;
-
-  constructor(text: string) {
-    this.#bytes = Buffer.from(text);
-    const last = this.#bytes.length - 1;
-    this.#skip = new Uint8Array(256).fill(last + 1);
-    for (let nth = 0; nth < last; nth++) this.#skip[this.#bytes[nth] as number] = last - nth;
-  }
-
-  /** Where it begins first; -1 where it does not stand between the two places. */
-  findIn(bytes: Uint8Array, { from, to }: { readonly from: number; readonly to: number }): number {
-    const needle = this.#bytes;
-    const last = needle.length - 1;
-    for (let end = from + last; end < to; end += this.#skip[bytes[end] as number] as number) {
-      let nth = last;
-      while (nth >= 0 && bytes[end - last + nth] === needle[nth]) nth--;
-      if (nth < 0) return end - last;
-    }
-    return -1;
-  }
 }
 
 const ONE_SAMPLE = new Needle(BEFORE_NAME);

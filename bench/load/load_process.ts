@@ -16,6 +16,7 @@ export interface LoadOptions {
   readonly devicesOfTenant: number;
   readonly isEvery: boolean;
   readonly isAlwaysNew?: boolean;
+  readonly openAlerts?: number;
   /** Whose words are spoken; ours by default. */
   readonly dialect?: Dialect;
 }

@@ -4,7 +4,7 @@
 import { answerAsked } from "../child.ts";
 import { channelOf, pollChannelOf, requestsOf } from "../load/dialect.ts";
 import { deviceName, tenantName } from "../load/names.ts";
-import { sampleOf } from "../subjects/synthetic_sources.ts";
+import { sampleOf } from "../load/samples.ts";
 import { CENTRIFUGO_PATH } from "./centrifugo.ts";
 
 export interface FeedOptions {

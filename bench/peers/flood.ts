@@ -10,7 +10,7 @@ import { pause } from "../pause.ts";
 import { Rounds, type Turn } from "../rounds.ts";
 import { SOCKET_PATH, startService } from "../service.ts";
 import { whole } from "../statistics.ts";
-import { sampleOf } from "../subjects/synthetic_sources.ts";
+import { sampleOf } from "../load/samples.ts";
 import { tenantTokens } from "../tokens.ts";
 import type { Usage } from "../usage.ts";
 import { CENTRIFUGO_PATH, type Installed, startCentrifugo } from "./centrifugo.ts";

@@ -6,7 +6,7 @@ import { frameOf } from "../../src/protocol/frame.ts";
 import { wireOf } from "../../src/sockets/wire.ts";
 import { answerAsked } from "../child.ts";
 import { deviceName } from "../load/names.ts";
-import { sampleOf } from "./synthetic_sources.ts";
+import { sampleOf } from "../load/samples.ts";
 
 const ANSWER = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
   "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";

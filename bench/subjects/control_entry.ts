@@ -2,7 +2,7 @@
 // of them in a loop; it verifies, reads and knows nothing.
 import { answerAsked } from "../child.ts";
 import { deviceName } from "../load/names.ts";
-import { sampleOf } from "./synthetic_sources.ts";
+import { sampleOf } from "../load/samples.ts";
 
 export interface ControlOptions {
   /** Messages that each socket is sent in each round. */
