@@ -27,6 +27,9 @@ export async function describeMachine(): Promise<Machine> {
   };
 }
 
+/** What a figure may depend on. */
+const MEASURED = ["src", "bench", "tests/support", "deno.json", "deno.lock"];
+
 /** With `+` where files differ from it. */
 async function commitOf(): Promise<string> {
   const git = async (...args: string[]) => {
@@ -39,7 +42,7 @@ async function commitOf(): Promise<string> {
   };
   try {
     const commit = await git("rev-parse", "--short=12", "HEAD");
-    return commit + (await git("status", "--porcelain", "--", "src") === "" ? "" : "+");
+    return commit + (await git("status", "--porcelain", "--", ...MEASURED) === "" ? "" : "+");
   } catch (error) {
     // Outside a repository, or without git.
     if (error instanceof Deno.errors.NotFound) return "unknown";
