@@ -46,7 +46,8 @@ export class World implements AsyncDisposable {
   readonly #options: WorldOptions;
   readonly #over = new AbortController();
   #writing: Promise<void> = Promise.resolve();
-  #written = 0;
+  /** When each round of writes began, in milliseconds since the epoch; all of its samples have its number. */
+  readonly #beganAt: number[] = [];
 
   static async open(options: WorldOptions): Promise<World> {
     const [influxd, postgres] = await Promise.all([openInfluxd(), openPostgres()]);
@@ -100,9 +101,10 @@ export class World implements AsyncDisposable {
     return startOn({ influxd: this.#influxd, postgres: this.#postgres }, this.#options);
   }
 
-  /** Samples that each device has by now. */
-  get written(): number {
-    return this.#written;
+  /** The first round of writes that began then or later: its number, and when it began. */
+  roundSince(ms: number): { readonly n: number; readonly at: number } {
+    const n = this.#beganAt.findIndex((at) => at >= ms);
+    return { n, at: this.#beganAt[n] as number };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -119,6 +121,7 @@ export class World implements AsyncDisposable {
     let dueAt = performance.now();
     for (let n = 0; !signal.aborted; n++) {
       const { tenants, devicesOfTenant, coldDevices = 0 } = this.#options;
+      this.#beganAt.push(Date.now());
       await Promise.all(Array.from({ length: tenants }, async (_, nth) => {
         const fields = Object.fromEntries(
           Array.from(
@@ -132,7 +135,6 @@ export class World implements AsyncDisposable {
         );
         await this.#influxd.write(`telemetry_${tenantName(nth)}`, lines.join("\n"));
       }));
-      this.#written = n + 1;
       dueAt = Math.max(dueAt + WRITE_MS, performance.now());
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, dueAt - performance.now());

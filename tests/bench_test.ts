@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { Row } from "../bench/bench.ts";
 import { tableOf } from "../bench/report.ts";
 import { Buffer } from "node:buffer";
+import { createServer } from "node:net";
 import { handshake } from "../bench/benches/handshake.ts";
 import { contentFault } from "../bench/load/content_fault.ts";
 import { FrameScan } from "../bench/load/frame_scan.ts";
@@ -19,6 +20,9 @@ import { frameOf, frameOfParts } from "../src/protocol/frame.ts";
 import { wireOf } from "../src/sockets/wire.ts";
 
 const LINUX = Deno.build.os === "linux";
+/** To the one key that the load client sends. */
+const UPGRADED = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" +
+  "Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 const ONE_SOCKET = {
   maxSockets: 1,
   tenants: 1,
@@ -147,8 +151,9 @@ Deno.test("A sample that comes again is at fault where each must be new, and mak
 });
 
 Deno.test("A message whose values were not written, or with alerts of others or too few, is at fault", () => {
-  const expected = { mark: "0b", openAlerts: 2 };
-  const faultOf = (message: unknown) => contentFault(JSON.stringify(message), expected);
+  const expected = { mark: "0b", openAlerts: 2, mayLackValues: false };
+  const faultOf = (message: unknown, mayLackValues = false) =>
+    contentFault(JSON.stringify(message), { ...expected, mayLackValues });
   const device_id = deviceName(7, 11);
   const sample = sampleOf({ ms: 0, n: 42, device: 7 });
   const telemetry = { type: "telemetry", device_id, data: sample };
@@ -177,6 +182,10 @@ Deno.test("A message whose values were not written, or with alerts of others or 
       assert.match(String(faultOf(message)), /A sample of 0b-007 at .* holds/);
     }
   }
+  const half = { ...telemetry, data: { ...sample, metrics: fewer } };
+  assert.equal(faultOf(half, true), null);
+  const none = { ...telemetry, data: { ...sample, metrics: {} } };
+  assert.match(String(faultOf(none, true)), /holds/);
   const other = { alert_id: 2, device_id: deviceName(7, 10) };
   for (const alerts of [[], [alert], [alert, other], [alert, alert, alert]]) {
     assert.match(String(faultOf({ type: "alerts", alerts })), /alerts were listed/);
@@ -197,6 +206,57 @@ Deno.test("The first message and then one of many are read as a whole", () => {
   take(right);
   for (let nth = 0; nth < 2_000 && scan.fault === null; nth++) take(wrong);
   assert.match(String(scan.fault), /holds .*"mode":"offmal"/);
+});
+
+Deno.test("A history that begins later than where it was asked from is at fault", () => {
+  const faultFrom = (historyFrom: number) => {
+    const scan = new FrameScan(1, {
+      devicesPerSocket: 1,
+      devicesOfTenant: 1,
+      isEvery: false,
+      isLines: false,
+    });
+    scan.historyFrom = historyFrom;
+    const bytes = told("history", deviceName(0));
+    scan.take(0, bytes, { length: bytes.length, now: 0 });
+    return scan.fault;
+  };
+  assert.equal(faultFrom(1), null);
+  assert.equal(faultFrom(0), "History has 1 where 0 was due");
+});
+
+Deno.test({
+  name: "A close that is not answered as it should be ends the load client with a fault",
+  ignore: !LINUX,
+  async fn() {
+    const answers = new Map([
+      [/closed: 1011/, Buffer.from([0x88, 2, 0x03, 0xf3])],
+      [/dropped/, Buffer.alloc(0)],
+      [null, Buffer.from([0x88, 2, 0x03, 0xe8])],
+    ]);
+    for (const [fault, answer] of answers) {
+      const server = createServer((socket) => {
+        socket.once("data", () => {
+          socket.write(UPGRADED);
+          socket.once("data", () => socket.end(answer));
+        });
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const { port } = server.address() as { port: number };
+      await using load = new Load(ONE_SOCKET);
+      const churned = load.connect({
+        port,
+        path: "/",
+        tokens: [""],
+        count: 1,
+        inFlight: 1,
+        isChurn: true,
+      });
+      if (fault === null) await churned;
+      else await assert.rejects(churned, fault);
+      await new Promise((resolve) => server.close(resolve));
+    }
+  },
 });
 
 Deno.test("The load client finds every sample of a batch, whatever stands between them, and no more", () => {

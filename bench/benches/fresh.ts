@@ -16,7 +16,7 @@ import {
   type World,
 } from "../world.ts";
 
-const DEVICES = 10;
+export const DEVICES = 10;
 const SOCKETS = 15_000;
 const LEAVE_WITHIN_MS = 30_000;
 const TURN_MS = 6_000;
@@ -53,6 +53,7 @@ export function crowdOf({ scale, say }: Pick<BenchOptions, "scale" | "say">): Sh
           devicesOfTenant: DEVICES_OF_TENANT,
           isEvery: false,
           openAlerts: ALERTS_OF_TENANT,
+          mayLackValues: true,
         }),
       );
       say(`connecting ${sockets} sockets`);

@@ -15,6 +15,8 @@ export interface Expectations {
   readonly isEvery: boolean;
   /** Whether each sample must be a newer one than the one before it; otherwise one may come again. */
   readonly isAlwaysNew?: boolean;
+  /** Whether a sample may lack some of its values: InfluxDB shows those of one point one after the other. */
+  readonly mayLackValues?: boolean;
   /** Open alerts of a tenant, in each list of them. */
   readonly openAlerts?: number;
   /** Whether a frame holds lines of Centrifugo's, a push or an answer each, rather than one message of ours. */
@@ -75,6 +77,8 @@ export class FrameScan {
   readonly updatesOf: Uint32Array;
   /** Number of the newest sample by socket and device; -1 before the first. */
   readonly newestOf: Int32Array;
+  /** Number of the sample that each history must begin with; null where it may be any. */
+  historyFrom: number | null = null;
   /** The device with which each socket begins. */
   readonly firstOf: Int32Array;
   readonly answersOf: Uint32Array;
@@ -244,11 +248,12 @@ export class FrameScan {
   /** What stands behind the bytes that a message is known by must be right as well. */
   #read(socket: number, bytes: Buffer, { from, to }: { from: number; to: number }): void {
     this.#unread = 0;
-    const { isLines, openAlerts = 0 } = this.#expected;
+    const { isLines, openAlerts = 0, mayLackValues = false } = this.#expected;
+    const mark = this.#markOf[socket] as string;
     const said = bytes.toString("utf8", from, to);
     for (const line of isLines ? said.split("\n") : [said]) {
       if (line === "") continue;
-      const fault = contentFault(line, { mark: this.#markOf[socket] as string, openAlerts });
+      const fault = contentFault(line, { mark, openAlerts, mayLackValues });
       if (fault !== null) this.#wrong(fault);
     }
   }
@@ -287,7 +292,8 @@ export class FrameScan {
       const stamp = at + STAMP_NAME.length;
       const n = digits(bytes, stamp + 23, 6);
       const before = this.newestOf[slot] as number;
-      if (before !== -1 && n !== before + 1) this.#wrong(`History has ${n} after ${before}`);
+      const due = before === -1 ? this.historyFrom : before + 1;
+      if (due !== null && n !== due) this.#wrong(`History has ${n} where ${due} was due`);
       this.newestOf[slot] = n;
       this.counts.historySamples++;
       at = ONE_STAMP.findIn(bytes, { from: stamp + STAMP_LENGTH, to });

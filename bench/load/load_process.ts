@@ -17,6 +17,7 @@ export interface LoadOptions {
   readonly isEvery: boolean;
   readonly isAlwaysNew?: boolean;
   readonly openAlerts?: number;
+  readonly mayLackValues?: boolean;
   /** Whose words are spoken; ours by default. */
   readonly dialect?: Dialect;
 }
@@ -47,6 +48,8 @@ export interface FollowOrder {
   readonly options?: Readonly<Record<string, unknown>>;
   /** Added to each device's number: to follow what does not exist. */
   readonly deviceOffset?: number;
+  /** Number of the sample that each history must begin with. */
+  readonly historyFrom?: number;
   /** One socket of so many; all by default. */
   readonly everyNth?: number;
 }
@@ -83,6 +86,8 @@ export interface Reading extends Omit<Counts, "ages"> {
 const UPGRADED = Buffer.from("HTTP/1.1 101");
 const ACCEPT = Buffer.from("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 const HEAD_END = Buffer.from("\r\n\r\n");
+/** What a client that closes in order says, and what it is answered with. */
+const CLOSED = "1000";
 const CLOSE_FRAME = new Uint8Array([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
 const MAX_FD = 1 << 17;
 /**
@@ -115,10 +120,20 @@ class LoadProcess {
     | { order: ConnectOrder; startedAt: number; started: number; done: number }
     | null = null;
   #tokensUsed = 0;
+  /** Devices that were asked for by now: none is asked for again while there are others. */
+  #probed = 0;
   #awaited: { sockets: number; answersEach: number; startedAt: number } | null = null;
   #answered = 0;
   #probe:
-    | { order: ProbeOrder; done: number; sentAt: number; nextAt: number; took: number[] }
+    | {
+      order: ProbeOrder;
+      done: number;
+      /** Number of the device's newest sample before it was asked for. */
+      newest: number;
+      sentAt: number;
+      nextAt: number;
+      took: number[];
+    }
     | null = null;
 
   constructor(options: LoadOptions) {
@@ -180,7 +195,7 @@ class LoadProcess {
         this.#followAll(order.order);
         return;
       case "probe":
-        this.#probe = { order: order.order, done: 0, sentAt: 0, nextAt: 0, took: [] };
+        this.#probe = { order: order.order, done: 0, newest: -1, sentAt: 0, nextAt: 0, took: [] };
         return;
       case "cut":
         for (let socket = 0; socket < order.count; socket++) this.#end(socket, { isReset: true });
@@ -313,25 +328,22 @@ class LoadProcess {
     const into = from === 0 ? this.#bytes : this.#bytes.subarray(from);
     const length = this.#libc.receive(fd, into);
     if (length === null) return;
-    if (length <= 0) {
-      if (this.#phaseOf[socket] === Phase.Closing) this.#ended(socket);
-      else this.#fail(`A socket was dropped (${length})`);
-      return;
-    }
+    if (length <= 0) this.#fail(`A socket was dropped (${length})`);
     this.#taken(socket, { length: from + length, now });
   }
 
   #taken(socket: number, { length, now }: { readonly length: number; readonly now: number }): void {
     const before = this.#scan.answersOf[socket] as number;
     const isOpen = this.#scan.take(socket, this.#buffer, { length, now });
-    if (!isOpen && this.#phaseOf[socket] !== Phase.Closing) {
-      this.#fail(this.#scan.fault ?? `A socket was closed: ${this.#scan.lastClose}`);
-    }
+    if (this.#scan.fault !== null) this.#fail(this.#scan.fault);
     if (!isOpen) {
+      const { lastClose } = this.#scan;
+      if (this.#phaseOf[socket] !== Phase.Closing || !lastClose.startsWith(CLOSED)) {
+        this.#fail(`A socket was closed: ${lastClose}`);
+      }
       this.#ended(socket);
       return;
     }
-    if (this.#scan.fault !== null) this.#fail(this.#scan.fault);
     const after = this.#scan.answersOf[socket] as number;
     if (after === before || this.#phaseOf[socket] !== Phase.Open) return;
     if (this.#connecting?.order.isAnswerAwaited !== false) this.#settle(socket);
@@ -369,6 +381,7 @@ class LoadProcess {
     const first = this.#firstDevice(socket);
     const tenant = this.#tenant(socket);
     const { deviceOffset = 0 } = order;
+    this.#scan.historyFrom = order.historyFrom ?? null;
     const deviceIds = Array.from(
       { length: devicesPerSocket },
       (_, nth) => deviceName((first + nth) % devicesOfTenant + deviceOffset, tenant),
@@ -389,18 +402,22 @@ class LoadProcess {
     this.#libc.send(this.#fdOf[socket] as number, maskedText(text));
   }
 
-  /** The first socket follows a device that nobody follows, waits for its first value, and leaves it again. */
+  /**
+   * The first socket follows a device that nobody follows, waits for its first value, and leaves it again. What it was
+   * told when it followed it last is no first value.
+   */
   #ask(): void {
     const probe = this.#probe!;
     const { order } = probe;
     const now = performance.now();
-    const nth = order.firstDevice + probe.done % order.devices;
-    const device_id = deviceName(nth, this.#tenant(0));
+    const slot = this.#probed % order.devices;
+    const device_id = deviceName(order.firstDevice + slot, this.#tenant(0));
     if (probe.sentAt > 0) {
-      if (this.#scan.updatesOf[0] === 0) return;
+      if (this.#scan.newestOf[slot] === probe.newest) return;
       probe.took.push(now - probe.sentAt);
       probe.sentAt = 0;
       this.#say(0, { action: "unsubscribe", type: "device", device_id });
+      this.#probed++;
       probe.done++;
       probe.nextAt = now + order.everyMs;
       if (probe.done === order.times) {
@@ -410,8 +427,8 @@ class LoadProcess {
       return;
     }
     if (now < probe.nextAt) return;
-    this.#scan.updatesOf[0] = 0;
     this.#scan.firstOf[0] = order.firstDevice;
+    probe.newest = this.#scan.newestOf[slot] as number;
     this.#say(0, { action: "subscribe", type: "device", device_id });
     probe.sentAt = performance.now();
   }

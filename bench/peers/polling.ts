@@ -53,6 +53,7 @@ export async function measurePolling(
         devicesPerSocket: DEVICES,
         devicesOfTenant: DEVICES_OF_TENANT,
         isEvery: false,
+        mayLackValues: true,
       }),
     );
     return async (sockets: number): Promise<Step> => {
