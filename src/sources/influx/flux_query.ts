@@ -125,7 +125,11 @@ function oneNanosecondLater(instant: string): string {
   return instantOfNanos(nanosOf(instant) + 1n);
 }
 
-/** The client escapes all that could end a literal or begin an expression, but not NUL, which ends Flux's reading. */
+/**
+ * The client escapes what could end a literal or begin an expression. What it leaves as it is: NUL, which ends Flux's
+ * reading, and a `$` before another escape, which Flux takes together with that escape's backslash.
+ */
 function literal(text: string): string {
-  return toFluxValue(text).replaceAll("\0", "\\x00");
+  const escaped = toFluxValue(text).replaceAll("\\${", "${");
+  return escaped.replaceAll("$", "\\x24").replaceAll("\0", "\\x00");
 }

@@ -92,9 +92,20 @@ for (const language of ["influxql", "flux"] as const) {
   });
 }
 
-Deno.test("Flux escapes quotes, backslashes, interpolation, line breaks and NUL in device ids", async () => {
-  const [request] = await requestsOf("flux", ['a"b', "c\\", "${r}", "d\ne", "f\0g"]);
-  for (const literal of ['"a\\"b"', '"c\\\\"', '"\\${r}"', '"d\\ne"', '"f\\x00g"']) {
+Deno.test("Flux escapes quotes, backslashes, dollar signs, line breaks and NUL in device ids", async () => {
+  const ids = ['a"b', "c\\", "${r}", "d\ne", "f\0g", 'h$"', "i$\\j", "$${k}"];
+  const [request] = await requestsOf("flux", ids);
+  const literals = [
+    '"a\\"b"',
+    '"c\\\\"',
+    '"\\x24{r}"',
+    '"d\\ne"',
+    '"f\\x00g"',
+    '"h\\x24\\""',
+    '"i\\x24\\\\j"',
+    '"\\x24\\x24{k}"',
+  ];
+  for (const literal of literals) {
     assert.ok(fluxOf(request).includes(`r["device_id"] == ${literal})`), literal);
   }
 });
@@ -137,7 +148,7 @@ for (const [language, maxDevices] of [["influxql", 1_000], ["flux", 200]] as con
       bucketTemplate: "$&_{tenant}/{tenant}$1",
     });
     const bucket = language === "flux"
-      ? /bucket: "(.*?)"/.exec(fluxOf(request))?.[1]
+      ? /bucket: "(.*?)"/.exec(fluxOf(request))?.[1]?.replaceAll("\\x24", "$")
       : new URLSearchParams(request?.body).get("db");
     assert.equal(bucket, "$&_acme/acme$1");
   });
