@@ -335,10 +335,17 @@ const steps: Readonly<Record<string, Step>> = {
 
   async "Metrics may have any name, that of a prototype included"(fixture, tenantId) {
     const metrics = Object.fromEntries(
-      ["__proto__", "a b", "constructor", "result", "table", "toString", "x,y=z", "æther"].map((
-        name,
-        n,
-      ) => [name, n]),
+      [
+        "__proto__",
+        "a b",
+        "a\\\nb",
+        "constructor",
+        "result",
+        "table",
+        "toString",
+        "x,y=z",
+        "æther",
+      ].map((name, n) => [name, n]),
     );
     await fixture.write(tenantId, [{ deviceId: "dev-1", timestamp: instant(minuteMs), metrics }]);
     const sample = await readOne(fixture.source(), tenantId, "dev-1");

@@ -167,7 +167,7 @@ function tableLayout(
     throw garbageFault("a table has no device or no time");
   }
   const fields = stored.filter((column) => column !== device && column !== time);
-  const names = fields.map(({ label }) => label);
+  const names = fields.map(({ label }) => toText(label));
   return { table, deviceIndex: device.index, timeIndex: time.index, fields, names };
 }
 
