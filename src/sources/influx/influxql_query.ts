@@ -43,6 +43,9 @@ export interface WindowColumn {
   readonly expression: string;
 }
 
+/** InfluxQL reads a carriage return as a line feed, which ends a name, and NUL as the query's end, and has no escape for them. */
+const unsayable = /[\r\0]/;
+
 /** The newest sample of each device with all its fields. */
 export function influxqlLatestQuery(options: InfluxqlQueryOptions): InfluxqlQuery {
   return influxqlRangeQuery({ ...options, order: "descending", limit: 1, offset: 0 });
@@ -73,11 +76,12 @@ export function influxqlFieldKeysQuery(measurement: string): string {
 
 /**
  * What to select of a window. A field that was a number here and a text there has a column for each, the number last:
- * a cast reads integers as floats, but never a text.
+ * a cast reads integers as floats, but never a text. Fields whose names InfluxQL can't say have none.
  */
 export function windowColumns(fields: readonly FieldKey[]): readonly WindowColumn[] {
   const columns = new Map<string, WindowColumn>();
   for (const { name, type } of fields) {
+    if (unsayable.test(name)) continue;
     const isMean = type !== "string" && type !== "boolean";
     const expression = isMean
       ? `mean(${quoteIdentifier(name)}::float)`

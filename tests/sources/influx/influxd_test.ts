@@ -1,9 +1,10 @@
 // What only a real InfluxDB 1.x can show: its authentication, its restarts, its quoting and the exact bounds in time.
 import assert from "node:assert/strict";
+import { instantOfMs } from "../../../src/protocol/nano_instant.ts";
 import type { InfluxOptions } from "../../../src/sources/influx/influx_options.ts";
 import { createInfluxqlSource } from "../../../src/sources/influx/influxql_source.ts";
 import { SourceError } from "../../../src/sources/source_error.ts";
-import type { LatestResult } from "../../../src/sources/telemetry_source.ts";
+import type { LatestResult, RangeResult } from "../../../src/sources/telemetry_source.ts";
 import { findInfluxd, openInfluxd } from "../../support/influxd.ts";
 import { influxOptions } from "./influx_fixtures.ts";
 import { lineProtocol } from "./line_protocol.ts";
@@ -21,6 +22,25 @@ function testReal(name: string, fn: () => Promise<void>): void {
 function read(options: Partial<InfluxOptions>, deviceIds = ["dev-1"]): Promise<LatestResult> {
   const source = createInfluxqlSource(influxOptions(options));
   return source.readLatest({ tenantId: "acme", deviceIds, signal: new AbortController().signal });
+}
+
+/** The windows of a minute in the last ten. */
+function readWindows(
+  options: Partial<InfluxOptions>,
+  deviceIds = ["d"],
+): Promise<RangeResult> {
+  const source = createInfluxqlSource(influxOptions(options));
+  const now = Date.now();
+  return source.readRange({
+    tenantId: "acme",
+    deviceIds,
+    after: instantOfMs(now - 600_000),
+    until: instantOfMs(now),
+    maxSamples: 10,
+    order: "ascending",
+    resolutionSeconds: 60,
+    signal: new AbortController().signal,
+  });
 }
 
 function isKind(kind: SourceError["kind"]): (error: unknown) => boolean {
@@ -153,6 +173,18 @@ testReal(
     ]);
   },
 );
+
+testReal("A field whose name InfluxQL can't say takes no other field's windows away", async () => {
+  await using server = await openInfluxd();
+  await server.createDatabase("telemetry_acme");
+  const second = Math.floor(Date.now() / 60_000) * 60 - 60;
+  await server.write(
+    "telemetry_acme",
+    `telemetry,device_id=d a\rb=1,c\0d=2,v=3 ${second}000000000`,
+  );
+  const { samples } = await readWindows({ url: server.url });
+  assert.deepEqual(samples.get("d")?.map(({ metrics }) => ({ ...metrics })), [{ v: 3 }]);
+});
 
 testReal("A device that wrote one instant under two sites has one sample of it", async () => {
   await using server = await openInfluxd();
