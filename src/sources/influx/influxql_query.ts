@@ -84,11 +84,20 @@ export function windowColumns(fields: readonly FieldKey[]): readonly WindowColum
     if (unsayable.test(name)) continue;
     const isMean = type !== "string" && type !== "boolean";
     const expression = isMean
-      ? `mean(${quoteIdentifier(name)}::float)`
+      ? finiteMean(quoteIdentifier(name))
       : `last(${quoteIdentifier(name)}::${type})`;
     columns.set(expression, { field: name, isMean, expression });
   }
   return [...columns.values()].sort((a, b) => Number(a.isMean) - Number(b.isMean));
+}
+
+/**
+ * Means overflow, and an answer that holds an infinity is none: InfluxDB can't write it as JSON. Nothing times an infinity
+ * is no number, which comes as null.
+ */
+function finiteMean(field: string): string {
+  const mean = `mean(${field}::float)`;
+  return `${mean} + 0 * ${mean}`;
 }
 
 function source({ measurement, deviceTag, deviceIds, window }: InfluxqlQueryOptions): string {

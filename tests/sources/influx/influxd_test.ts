@@ -186,6 +186,23 @@ testReal("A field whose name InfluxQL can't say takes no other field's windows a
   assert.deepEqual(samples.get("d")?.map(({ metrics }) => ({ ...metrics })), [{ v: 3 }]);
 });
 
+testReal("A mean that is too great for a double is no value, and harms no other", async () => {
+  await using server = await openInfluxd();
+  await server.createDatabase("telemetry_acme");
+  const second = Math.floor(Date.now() / 60_000) * 60 - 60;
+  const lines = [
+    `telemetry,device_id=d high=1.7e308,low=-1.7e308,v=2 ${second}000000000`,
+    `telemetry,device_id=d high=1.7e308,low=-1.7e308,v=1.7e308 ${second + 1}000000000`,
+    `telemetry,device_id=e v=0.1,high=1.7e308 ${second}000000000`,
+  ];
+  await server.write("telemetry_acme", lines.join("\n"));
+  const { samples } = await readWindows({ url: server.url }, ["d", "e"]);
+  assert.deepEqual(samples.get("d")?.map(({ metrics }) => ({ ...metrics })), [{ v: 8.5e307 }]);
+  assert.deepEqual(samples.get("e")?.map(({ metrics }) => ({ ...metrics })), [
+    { high: 1.7e308, v: 0.1 },
+  ]);
+});
+
 testReal("A device that wrote one instant under two sites has one sample of it", async () => {
   await using server = await openInfluxd();
   await server.createDatabase("telemetry_acme");
