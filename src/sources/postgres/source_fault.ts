@@ -24,6 +24,8 @@ const KIND_BY_CLASS: Readonly<Record<string, SourceErrorKind>> = {
   "42": "rejected",
   "44": "rejected",
   "54": "rejected",
+  // Raised by a function, as a policy's that does not know this tenant.
+  "P0": "rejected",
 };
 
 const SENTENCE: Readonly<Record<SourceErrorKind, string>> = {

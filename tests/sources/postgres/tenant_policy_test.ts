@@ -88,6 +88,26 @@ postgresSuite("Row-level security", {
     assert.equal(count?.tenants, ",a,a,b");
   },
 
+  async "What a policy raises of one tenant is that tenant's refusal and no outage of everybody's"(
+    server,
+  ) {
+    await fill(server);
+    await server.execute(`
+      CREATE FUNCTION raising_tenant() RETURNS text STABLE LANGUAGE plpgsql AS $$
+      BEGIN
+        IF current_setting('app.tenant_id', true) = 'b' THEN RAISE EXCEPTION 'suspended'; END IF;
+        RETURN NULLIF(current_setting('app.tenant_id', true), '');
+      END $$;
+      ALTER POLICY fleet_alert_tenant ON fleet_alert USING (tenant_id = raising_tenant())`);
+    await using pool = openPool(server);
+    await assert.rejects(
+      pool.readAsTenant("b", everything, forever()),
+      (error) => error instanceof SourceError && error.kind === "rejected",
+    );
+    const [alerts] = await pool.readAsTenant("a", everything, forever());
+    assert.deepEqual(alerts, [{ tenant_id: "a" }]);
+  },
+
   async "The SQL files can be run again and change nothing"(server) {
     await fill(server);
     const folder = new URL("../../../sql/", import.meta.url);
