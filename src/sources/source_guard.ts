@@ -50,6 +50,8 @@ export class SourceGuard {
   #isProbing = false;
   /** On the monotonic clock. */
   #nextProbeAt = 0;
+  /** When a read was answered last, on the monotonic clock. */
+  #answeredAt = -Infinity;
   /** What the last attempt of this outage ran into. */
   #fault: unknown;
   #state: SourceState;
@@ -106,7 +108,10 @@ export class SourceGuard {
     } catch (error) {
       if (signal.aborted) throw error;
       tell(error instanceof SourceError ? error.kind : "other");
-      this.#failed(error, isProbe);
+      // While others were answered it was the question that took too long, which one tenant may ask on and on.
+      const isTooLong = Math.ceil(clock.monotonicNow() - startedAt) >= this.#options.timeoutMs &&
+        this.#answeredAt >= startedAt;
+      if (!isTooLong) this.#failed(error, isProbe);
       throw this.#passedOn(error);
     } finally {
       if (isProbe) this.#isProbing = false;
@@ -180,6 +185,7 @@ export class SourceGuard {
   #succeeded(isProbe: boolean): void {
     // A read that began before the circuit opened tells of the time before: its answer counts, its success doesn't.
     if (this.#failedProbes !== null && !isProbe) return;
+    this.#answeredAt = this.#options.clock.monotonicNow();
     this.#failures = 0;
     this.#failedProbes = null;
     this.#fault = undefined;

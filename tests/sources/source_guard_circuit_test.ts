@@ -1,7 +1,7 @@
 // What a guard lets through while its database is down, and how it finds out that it is back.
 import assert from "node:assert/strict";
 import { SourceError } from "../../src/sources/source_error.ts";
-import { BASE_MS, guardFixture, settled } from "./source_guard_fixture.ts";
+import { BASE_MS, guardFixture, settled, TIMEOUT_MS } from "./source_guard_fixture.ts";
 
 Deno.test("Three failures in a row open the circuit and a success between them does not let it", async () => {
   const { guard, fail, succeed } = guardFixture();
@@ -139,6 +139,30 @@ Deno.test("Successes of reads that began before the circuit opened don't close i
     await succeed();
     assert.equal(guard.state.state, "ok");
   }
+});
+
+Deno.test("Questions that one tenant makes too long close the source to nobody who is answered meanwhile", async () => {
+  const { clock, guard, ask, succeed, calls, log } = guardFixture();
+  for (let round = 0; round < 3; round++) {
+    const late = [1, 2, 3, 4].map(() => assert.rejects(ask(() => new Promise(() => {}))));
+    await clock.advance(TIMEOUT_MS / 2);
+    assert.equal(await succeed(), "yes");
+    await clock.advance(TIMEOUT_MS / 2);
+    await Promise.all(late);
+  }
+  assert.equal(guard.state.state, "ok");
+  assert.equal(calls(), 15);
+  assert.equal(log.records.length, 0);
+});
+
+Deno.test("A source that answers nobody any more is an outage, whatever it answered just before", async () => {
+  const { clock, guard, ask, succeed } = guardFixture();
+  await succeed();
+  await clock.advance(1);
+  const late = [1, 2, 3].map(() => assert.rejects(ask(() => new Promise(() => {}))));
+  await clock.advance(TIMEOUT_MS);
+  await Promise.all(late);
+  assert.equal(guard.state.state, "degraded");
 });
 
 Deno.test("That everybody is denied is told by the log, and to tenants the source is away", async () => {
