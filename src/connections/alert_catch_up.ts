@@ -1,5 +1,6 @@
 // Brings a client that follows changes of alerts to a state that the feed goes on from: after it was away, or when its
 // socket could not take what changed. It must tell nothing twice and leave nothing out that the database still says.
+import { isBehindEnd } from "../feed/cut_list.ts";
 import type { AlertHistory } from "../feed/seam.ts";
 import { instantOfMs } from "../protocol/nano_instant.ts";
 import type { Alert, AlertChanges, Resume } from "../protocol/server_messages.ts";
@@ -109,7 +110,10 @@ export async function recoverAlerts(catchUp: AlertCatchUp, deps: CatchUpDeps): P
       mayKnow(alert) || isChanged(known.get(alert.alert_id), alert)
     ),
     closed: [
-      ...[...known.keys()].filter((id) => !open.has(id) && (!isCut || gone.has(id))),
+      ...[...known.values()].filter((alert) =>
+        !open.has(alert.alert_id) &&
+        (!isCut || gone.has(alert.alert_id) || !isBehindEnd(alert, whole.open))
+      ).map(({ alert_id }) => alert_id),
       ...passed.map(({ alert_id }) => alert_id),
       ...fallen,
     ],

@@ -2,6 +2,7 @@
 // tell of each alert once, though what changed lately is read again and again.
 import type { Alert, AlertChanges } from "../protocol/server_messages.ts";
 import type { AlertTableState } from "../sources/alert_source.ts";
+import { isBehindEnd } from "./cut_list.ts";
 
 /** What followers of changes have been told. */
 export interface KnownAlerts {
@@ -48,7 +49,7 @@ export function compareAlerts(
   const closed: number[] = [];
   for (const [alertId, alert] of known.open) {
     if (next.has(alertId)) continue;
-    if (isCut && !gone.has(alertId)) next.set(alertId, alert);
+    if (isCut && !gone.has(alertId) && isBehindEnd(alert, open)) next.set(alertId, alert);
     else closed.push(alertId);
   }
   for (const { alert, isOpen } of changed) {

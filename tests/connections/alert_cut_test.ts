@@ -30,6 +30,10 @@ class CutList implements Disposable {
     );
   }
 
+  remove(alertId: number): void {
+    this.#set(this.#table.filter((alert) => alert.alert_id !== alertId));
+  }
+
   async pass(seconds: number): Promise<void> {
     await this.service.clock.advance(seconds * 1_000);
   }
@@ -109,4 +113,26 @@ Deno.test("An alert that comes back into the list while its client is slow for l
   client.socket.bufferedBytes = 0;
   await world.pass(5);
   assert.deepEqual(client.short(), ["changes +[4] ~[1] -[3,4]"]);
+});
+
+Deno.test("An alert whose row is deleted is closed for who follows a cut list, also while it is slow for long", async () => {
+  for (const isSlow of [false, true]) {
+    using world = new CutList();
+    for (const alertId of [1, 2, 3, 4]) {
+      world.open(alertId);
+      await world.pass(1);
+    }
+    const client = world.service.connect();
+    client.subscribeAlerts({ mode: "changes" });
+    await world.pass(20);
+    assert.deepEqual(client.short(), ["subscribed alerts", "alerts [4,3] of 4"]);
+    if (isSlow) client.socket.bufferedBytes = HIGH_WATER_BYTES;
+    world.remove(4);
+    await world.pass(70);
+    client.socket.bufferedBytes = 0;
+    await world.pass(5);
+    assert.deepEqual(client.short(), [
+      isSlow ? "changes +[] ~[2] -[4] of 3" : "changes +[2] ~[] -[4] of 3",
+    ]);
+  }
 });

@@ -100,6 +100,15 @@ Deno.test("An alert that fell off a cut list is closed when the list holds all a
   assert.deepEqual(idsOf(outcome), [[], [], [1]]);
 });
 
+Deno.test("An alert that is gone from the midst of a cut list is closed, though the table does not say when", () => {
+  const outcome = compareAlerts(
+    knownAlerts(read([4, 3], { total: 3 })),
+    read([3, 2], { total: 3 }),
+  );
+  assert.deepEqual(idsOf(outcome), [[2], [], [4]]);
+  assert.equal(compareAlerts(outcome.known, read([3, 2], { total: 3 })).changes, null);
+});
+
 Deno.test("An alert that changed while it was out of sight is updated when it comes back", () => {
   const { known } = compareAlerts(knownAlerts(read([2, 1])), read([3, 2], { total: 3 }));
   const open = [alertOf(2), alertOf(1, { severity: 5 })];
