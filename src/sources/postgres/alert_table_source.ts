@@ -2,6 +2,7 @@
 import { instantOfNanos, nanosOf } from "../../protocol/nano_instant.ts";
 import type { Alert } from "../../protocol/server_messages.ts";
 import type { AlertSource, AlertsQuery, AlertTableState, ChangedAlert } from "../alert_source.ts";
+import { SourceError } from "../source_error.ts";
 import { alertTableQueries } from "./alert_table_queries.ts";
 import type { PostgresPool } from "./postgres_pool.ts";
 import type { Row } from "./statement.ts";
@@ -75,7 +76,7 @@ function toCounts(rows: readonly Row[]): AlertTableState["counts"] {
 
 function toAlert(row: Row): Alert {
   return {
-    alert_id: Number(row.alert_id),
+    alert_id: toAlertId(row.alert_id),
     tenant_id: row.tenant_id ?? "",
     device_id: row.device_id ?? null,
     site_id: row.site_id ?? null,
@@ -87,6 +88,16 @@ function toAlert(row: Row): Alert {
     status: row.status ?? "",
     created_at: row.created_at ?? "",
   };
+}
+
+/** A rounded one would name another alert, and two that are rounded alike would pass for one. */
+function toAlertId(text: string | null | undefined): number {
+  const id = Number(text);
+  if (/^-?\d+$/.test(text ?? "") && Number.isSafeInteger(id)) return id;
+  throw new SourceError(
+    "rejected",
+    "PostgreSQL's table has an alert whose id is no whole number up to 2^53 − 1, as alert_id must be",
+  );
 }
 
 /** NaN and infinities, which a real can hold and JSON can't, are null. */
