@@ -18,7 +18,7 @@ export function alertTableQueries(name: string): AlertTableQueries {
   return {
     alerts: {
       OPEN: alertsQuery(table, `AND ${IS_OPEN}`),
-      CLOSED: alertsQuery(table, `AND NOT (${IS_OPEN})`),
+      CLOSED: alertsQuery(table, `AND (${IS_OPEN}) IS NOT TRUE`),
       ALL: alertsQuery(table, ""),
     },
     state: stateQuery(table),

@@ -2,6 +2,7 @@
 // is refused.
 import assert from "node:assert/strict";
 import { createAlertSource } from "../../../src/sources/postgres/alert_table_source.ts";
+import type { AlertStatus } from "../../../src/sources/alert_source.ts";
 import { SourceError } from "../../../src/sources/source_error.ts";
 import type { TestPostgres } from "../../support/postgres.ts";
 import { forever, openPool, postgresSuite } from "./postgres_fixture.ts";
@@ -76,5 +77,16 @@ postgresSuite("Tables of alerts that others made", {
     const { pool, source } = open(server);
     await using _ = pool;
     assert.equal((await source.readOpen(ASKED))[0]?.alert_id, Number.MAX_SAFE_INTEGER);
+  },
+
+  async "An alert without a status is none of those that are open, and one of the others"(server) {
+    await make(server, { columns: {}, rows: "(id, status) VALUES (1, NULL), (2, 'OPEN')" });
+    const { pool, source } = open(server);
+    await using _ = pool;
+    const read = async (status: AlertStatus) =>
+      (await source.readAlerts({ ...ASKED, status })).map(({ alert_id }) => alert_id);
+    assert.deepEqual(await read("OPEN"), [2]);
+    assert.deepEqual(await read("CLOSED"), [1]);
+    assert.deepEqual(await read("ALL"), [2, 1]);
   },
 });
