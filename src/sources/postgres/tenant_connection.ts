@@ -232,6 +232,8 @@ function openingOf(
 ): string {
   return `BEGIN ${mode}` +
     `; SET LOCAL statement_timeout = ${Math.ceil(statementTimeoutMs)}` +
+    // What a column says without a zone would be the server's own.
+    "; SET LOCAL timezone = 'UTC'" +
     (role === "" ? "" : `; SET LOCAL ROLE ${quoteIdentifier(role)}`);
 }
 

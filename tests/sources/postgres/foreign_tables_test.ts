@@ -1,8 +1,10 @@
 // Reads tables of alerts that the platform made otherwise than sql/ does: what can be told is told right, and what can't
 // is refused.
 import assert from "node:assert/strict";
+import { systemClock } from "../../../src/clock.ts";
 import { createAlertSource } from "../../../src/sources/postgres/alert_table_source.ts";
 import type { AlertStatus } from "../../../src/sources/alert_source.ts";
+import { createTelemetryTableSource } from "../../../src/sources/postgres/telemetry_table_source.ts";
 import { SourceError } from "../../../src/sources/source_error.ts";
 import type { TestPostgres } from "../../support/postgres.ts";
 import { forever, openPool, postgresSuite } from "./postgres_fixture.ts";
@@ -90,3 +92,45 @@ postgresSuite("Tables of alerts that others made", {
     assert.deepEqual(await read("ALL"), [2, 1]);
   },
 });
+
+postgresSuite("Tables whose instants have no zone", {
+  async "They are UTC, wherever the server thinks it is"(server) {
+    await server.execute("ALTER ROLE pulsewire SET timezone = 'Asia/Kolkata'");
+    await make(server, {
+      columns: { created_at: "timestamp", closed_at: "timestamp" },
+      rows: `(id, created_at, closed_at) VALUES
+        (1, '2026-11-18 11:06:42.123456', NULL), (2, '2026-11-18 11:00', '2026-11-18 11:06:43')`,
+    });
+    const { pool, source } = open(server);
+    await using _ = pool;
+    const { open: [alert], changed } = await source.readState({
+      ...ASKED,
+      changedSince: "2026-11-18T11:06:42.000000000Z",
+      changedLimit: 10,
+      isCounted: false,
+    });
+    assert.equal(alert?.created_at, "2026-11-18T11:06:42.123456Z");
+    assert.deepEqual(changed.map(({ closedAt }) => closedAt), [
+      null,
+      "2026-11-18T11:06:43.000000Z",
+    ]);
+
+    await server.execute(`
+      ALTER TABLE telemetry ALTER time TYPE timestamp;
+      INSERT INTO telemetry VALUES ('acme', 'dev-1', NULL, '2026-11-18 11:06:42', '{"temp_c": 22}')`);
+    await using telemetryPool = openPool(server, { tables: ["telemetry"] });
+    const telemetry = createTelemetryTableSource(telemetryPool, {
+      table: "telemetry",
+      lookbackMs: 60_000,
+      futureMs: 0,
+      metadataKeys: [],
+      clock: { ...systemClock, now: () => Date.UTC(2026, 10, 18, 11, 7) },
+    });
+    const { samples } = await telemetry.readLatest({
+      tenantId: "acme",
+      deviceIds: ["dev-1"],
+      ...forever(),
+    });
+    assert.equal(samples.get("dev-1")?.timestamp, "2026-11-18T11:06:42.000000000Z");
+  },
+}, { real: true });
