@@ -49,8 +49,6 @@ const RETRY_MS = 5_000;
 /** One tenant's refused queries are logged once in so long. */
 const REFUSAL_LOG_MS = 300_000;
 
-const NO_PAST: RangeResult = { samples: new Map(), truncated: new Set(), unreadable: new Map() };
-
 export class HistoryReader implements Histories {
   readonly #options: HistoryReaderOptions;
   /** Groups that still gather, by tenant and windows. */
@@ -212,8 +210,7 @@ export class HistoryReader implements Histories {
       side,
       () => ({ ...query(), until: instantOfMs(clock.now() + futureMs) }),
     );
-    // A tenant that has nothing to read from is new: there is no past of it.
-    return !answer.ok && answer.refusal === "missing" ? NO_PAST : valueOf(answer);
+    return valueOf(answer);
   }
 
   async #orRefusal<Value>(asked: Asked, answer: Promise<Value>): Promise<Value> {

@@ -14,8 +14,6 @@ export async function tenantDevices(
 ): Promise<readonly string[]> {
   const answer = await reads.devices(query);
   if (answer.ok) return answer.value.devices.map(({ device_id }) => device_id);
-  // A tenant without a bucket is new: it has no devices yet.
-  if (answer.refusal === "missing") return [];
   const { refusal, retryAfterMs } = answer;
   throw new HistoryError(`Devices of tenant "${query.tenantId}" can't be read: ${refusal}`, {
     retryAfterMs,

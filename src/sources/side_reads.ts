@@ -62,6 +62,8 @@ const BUSY_RETRY_MS = 1_000;
 export class SideReads {
   readonly #options: SideReadsOptions;
   readonly #places: Readonly<Record<SourceName, SidePlaces>>;
+  /** Sources and tenants that have nothing to read there, and until when nobody asks for them again. */
+  readonly #missing = new Map<string, number>();
 
   constructor(options: SideReadsOptions) {
     this.#options = options;
@@ -146,6 +148,9 @@ export class SideReads {
     { tenantId, signal }: SideQuery,
     read: (signal: AbortSignal) => Promise<Value>,
   ): Promise<SideAnswer<Value>> {
+    const { clock } = this.#options;
+    const missingMs = (this.#missing.get(`${source} ${tenantId}`) ?? 0) - clock.monotonicNow();
+    if (missingMs > 0) return { ok: false, refusal: "missing", retryAfterMs: missingMs };
     const life = new AbortController();
     // Not a combined signal, which the process's own would keep for as long as it lives.
     const parents = [signal, this.#options.signal];
@@ -176,6 +181,9 @@ export class SideReads {
     const { clock, sources, log } = this.#options;
     log.debug("history_unavailable", { source, tenant: tenantId, error });
     if (error.kind === "missing") {
+      const now = clock.monotonicNow();
+      for (const [key, until] of this.#missing) if (until <= now) this.#missing.delete(key);
+      this.#missing.set(`${source} ${tenantId}`, now + RETRY_MS);
       return { ok: false, refusal: "missing", retryAfterMs: RETRY_MS };
     }
     const { retryAt } = sources.state()[source];

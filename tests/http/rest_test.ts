@@ -316,8 +316,8 @@ Deno.test("A source that can't be read is a problem that passes, and never an em
       assert.equal(answer.headers.get("retry-after"), "5");
       assert.ok(!answer.text.includes("secret"));
     }
-    rest.sources.historyFault = () => new SourceError("missing", "No bucket telemetry_acme");
-    const answer = await rest.get(path);
+    rest.sources.historyFault = () => new SourceError("missing", "No bucket telemetry_newcomer");
+    const answer = await rest.get(path, { tenant_id: "newcomer" });
     assertProblem(answer, 503, "source_unavailable");
     assert.equal(answer.body.detail, "This tenant has no store of telemetry yet");
     rest.sources.historyFault = () => new SourceError("rejected", "Syntax near secret");

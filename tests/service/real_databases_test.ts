@@ -266,6 +266,33 @@ const steps: Record<string, Step> = {
     assert.equal(service.log.of("read_recovered").length, 1);
   },
 
+  async "A client that asks for the past of a tenant without a bucket gets it once the bucket is there"(
+    databases,
+  ) {
+    await using service = await databases.serve();
+    await using client = await service.connect({ tenant_id: "unveiled" });
+    const asked = { action: "subscribe", type: "device", history_seconds: 60 };
+    for (const deviceId of ["dev-1", "*"]) {
+      const { resume } = await client.ask({ ...asked, device_id: deviceId });
+      const { complete, reason } = resume[deviceId] ?? {};
+      assert.deepEqual([complete, reason], [false, "source_unavailable"], "nobody knows its past");
+    }
+    const timestamp = instant({ agoMs: 20_000 });
+    const stored = ["dev-1", "dev-2"].map((deviceId) => ({
+      deviceId,
+      timestamp,
+      metrics: { v: 1 },
+    }));
+    await databases.write("unveiled", stored);
+    for (const { deviceId } of stored) {
+      const told = await client.next(({ type, device_id }) =>
+        type === "history" && device_id === deviceId
+      );
+      assert.deepEqual(told.samples, [{ timestamp, metrics: { v: 1 } }]);
+      assert.equal(told.done, true);
+    }
+  },
+
   async "InfluxDB stops and starts again: alerts go on, values come back by themselves"(databases) {
     await databases.write("steady", [
       { deviceId: "dev-1", timestamp: instant(), metrics: { v: 1 } },

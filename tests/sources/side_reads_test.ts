@@ -50,7 +50,7 @@ function fixture(options: Partial<SideReadsOptions> = {}) {
   });
   const ask = (tenantId: string, signal = new AbortController().signal) =>
     reads.devices({ tenantId, limit: 1, signal });
-  return { reads, ask, sources, telemetry, guard, life, log, letGo: () => held.resolve() };
+  return { reads, ask, clock, sources, telemetry, guard, life, log, letGo: () => held.resolve() };
 }
 
 const RANGE = {
@@ -228,4 +228,19 @@ Deno.test("What a question could not be answered for is logged with its source a
   assert.deepEqual(log.of("history_unavailable").map(({ fields }) => fields), [
     { source: "telemetry", tenant: "globex", error },
   ]);
+});
+
+Deno.test("A tenant that has nothing to read from is asked for again after a while, however many ask", async () => {
+  const { ask, clock, reads, sources } = fixture();
+  const { signal } = new AbortController();
+  sources.historyFault = () => new SourceError("missing", "No bucket");
+  const missing = (retryAfterMs: number) => ({ ok: false, refusal: "missing", retryAfterMs });
+  assert.deepEqual(await ask("acme"), missing(5_000));
+  await clock.advance(4_999);
+  sources.historyFault = null;
+  assert.deepEqual(await reads.ranges({ tenantId: "acme", signal }, () => RANGE), missing(1));
+  assert.equal(sources.historyReads.length, 1);
+  assert.equal((await ask("globex")).ok, true, "others are read");
+  await clock.advance(1);
+  assert.equal((await ask("acme")).ok, true);
 });
