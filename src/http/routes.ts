@@ -56,13 +56,20 @@ export function routes(options: RoutesOptions): FetchHandler {
   const app = new Hono<{ Bindings: Bindings }>();
   const { allowedOrigins, readiness, metricsText, log } = options;
   if (allowedOrigins !== null) {
-    app.use(cors({
+    const share = cors({
       origin: (origin) => allowedOrigins.has(origin) ? origin : null,
       allowHeaders: ["Authorization", "Content-Type", "Last-Event-ID"],
       allowMethods: ["GET", "POST"],
       exposeHeaders: ["Retry-After", "WWW-Authenticate"],
       maxAge: 600,
-    }));
+    });
+    // It would answer every OPTIONS itself: those that are no preflight ask what a path allows.
+    app.use((context, next) =>
+      context.req.method === "OPTIONS" &&
+        context.req.header("access-control-request-method") === undefined
+        ? next()
+        : share(context, next)
+    );
   }
   app.get("/livez", async (context) => {
     const isAlive = await options.isAlive?.() ?? true;

@@ -83,3 +83,13 @@ Deno.test("A preflight of another origin, or where none are set, is allowed noth
     await response.body?.cancel();
   }
 });
+
+Deno.test("OPTIONS that is no preflight is answered alike, whether or not origins are set", async () => {
+  for (const options of [{ allowedOrigins }, {}]) {
+    for (const path of ["/api/v2/devices", "/api/v2/events", "/api/v2/stream/status"]) {
+      const response = await testRoutes(options)(path, { method: "OPTIONS" });
+      const { status, headers } = response;
+      assert.deepEqual([status, headers.get("allow")], [204, "GET, HEAD, OPTIONS"], path);
+    }
+  }
+});
