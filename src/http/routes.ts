@@ -23,6 +23,7 @@ import { eventRoutes, type EventsOptions } from "./events.ts";
 import { METRICS_PATH, metricsAnswer, type MetricsText } from "./metrics_page.ts";
 import { problem } from "./problem.ts";
 import type { Readiness } from "./readiness.ts";
+import { refuseOthers } from "./refuse_others.ts";
 import { type RestOptions, restRoutes } from "./rest.ts";
 import { type StreamStatusOptions, streamStatusRoutes } from "./stream_status.ts";
 
@@ -76,12 +77,17 @@ export function routes(options: RoutesOptions): FetchHandler {
     const [text, status] = isAlive ? ["ok\n", 200] as const : ["stuck\n", 503] as const;
     return context.text(text, status, { "cache-control": "no-store" });
   });
+  refuseOthers(app, "/livez");
   app.get("/readyz", async (context) => {
     const report = await readiness.report();
     const status = report.status === "ready" ? 200 : 503;
     return context.json(report, status, { "cache-control": "no-store" });
   });
-  if (metricsText !== null) app.get(METRICS_PATH, () => metricsAnswer(metricsText));
+  refuseOthers(app, "/readyz");
+  if (metricsText !== null) {
+    app.get(METRICS_PATH, () => metricsAnswer(metricsText));
+    refuseOthers(app, METRICS_PATH);
+  }
   app.get(
     SOCKET_PATH,
     (context) =>

@@ -232,3 +232,19 @@ Deno.test("Every problem that the document names has a cause here", () => {
   const named = Object.keys(document.components.examples);
   assert.deepEqual(named.toSorted(), Object.keys(CAUSES).toSorted());
 });
+
+Deno.test("Whatever the document says can be read tells other methods so", async () => {
+  await using plant = await startPlant();
+  const reads = Object.entries<Record<string, Operation>>(document.paths)
+    .filter(([, { get }]) => get !== undefined && "200" in get.responses)
+    .map(([path]) => path.replace("{id}", "dev-0001"));
+  assert.ok(reads.length >= 10, `${reads.length} paths`);
+  for (const path of reads) {
+    for (const [method, status] of [["OPTIONS", 204], ["POST", 405], ["DELETE", 405]] as const) {
+      const response = await fetch(`${plant.service.origin}${path}`, { method });
+      await response.body?.cancel();
+      const answer = [response.status, response.headers.get("allow")];
+      assert.deepEqual(answer, [status, "GET, HEAD, OPTIONS"], `${method} ${path}`);
+    }
+  }
+});

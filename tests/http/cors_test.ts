@@ -15,7 +15,7 @@ const ROUTES: ReadonlyArray<readonly [path: string, init: RequestInit, status: n
   ["/nothing", {}, 404],
   ["/api/v2/ws-ticket", { method: "POST" }, 401],
   ["/api/v2/ws-ticket", { method: "POST", headers: { authorization: "Bearer x.y.z" } }, 500],
-  ["/livez", { method: "DELETE" }, 404],
+  ["/livez", { method: "DELETE" }, 405],
 ];
 
 for (const [path, init, status] of ROUTES) {
