@@ -86,7 +86,7 @@ export function parseEventsRequest(
   return { ok: true, request: { messages, deviceCount: deviceIds.length } };
 }
 
-/** The refusal of a parameter that is unknown, stands twice, or would have no effect. */
+/** The refusal of a parameter that is unknown, stands twice, or belongs to what is not asked for. */
 function findMisused(query: URLSearchParams): ParsedEvents | null {
   for (const name of new Set(query.keys())) {
     if (!KNOWN.has(name)) {
@@ -104,8 +104,12 @@ function findMisused(query: URLSearchParams): ParsedEvents | null {
   }
   const idle = DEVICE_PARAMETERS.find((name) => query.has(name) && !query.has("device_id"));
   if (idle !== undefined) return refuse(idle, `${idle} must come with device_id`);
-  return query.has("alerts_mode") && !isSet(query, "alerts")
-    ? refuse("alerts_mode", "alerts_mode must come with alerts=1")
+  const asksAlerts = isSet(query, "alerts");
+  if (query.has("alerts_mode") && !asksAlerts) {
+    return refuse("alerts_mode", "alerts_mode must come with alerts=1");
+  }
+  return isSet(query, "changes_only") && !asksAlerts && !query.has("device_id")
+    ? refuse("changes_only", "changes_only must come with device_id or alerts=1")
     : null;
 }
 

@@ -99,6 +99,8 @@ const REFUSED: ReadonlyArray<readonly [query: string, parameter: string, message
   ["fleet=1&alerts_mode=list", "alerts_mode", /^alerts_mode must come with alerts=1$/],
   ["alerts=1&mode=every", "mode", /^mode must come with device_id$/],
   ["alerts=1&metrics=a", "metrics", /^metrics must come with device_id$/],
+  ["fleet=1&changes_only=1", "changes_only", /^changes_only must come with device_id or alerts=1$/],
+  ["fleet=1&alerts=0&changes_only=1", "changes_only", /must come with/],
   ["device_id=a&last_event_id=7", "last_event_id", /an id that this stream sent/],
   ["device_id=a&__proto__=1", "__proto__", /^__proto__ is not a parameter/],
   [`device_id=a&${LONG}=1`, `${"x".repeat(64)}…`, /is not a parameter/],
