@@ -3,6 +3,7 @@
 import type { Interest } from "../feed/interest.ts";
 import type {
   AlertState,
+  DeviceInterest,
   DeviceState,
   InterestChange,
   Snapshot,
@@ -29,7 +30,10 @@ export class SnapshotUnpacker {
   readonly #interest: Interest;
   readonly #kept = new Map<string, KeptDevice>();
   #keptAlerts: KeptAlerts | null = null;
-  /** The numbers of the changes with which every sample of a device began to be followed here, by its name or among all. */
+  /**
+   * The numbers of the changes with which every sample of a device began to be followed here, by its name or among all,
+   * and has been since. One that is only followed among all has none, unless it was followed before.
+   */
   readonly #everyBegan = new Map<string, number>();
   #allEveryBegan: number | null = null;
 
@@ -39,12 +43,7 @@ export class SnapshotUnpacker {
 
   /** Notes a change that has been counted: what begins with it, and what nobody here follows any more. */
   note({ devices = [], all, number = 0 }: InterestChange): void {
-    for (const { deviceId } of devices) {
-      if (this.#interest.everyFollowersOf(deviceId) === 0) this.#everyBegan.delete(deviceId);
-      else if (!this.#everyBegan.has(deviceId)) this.#everyBegan.set(deviceId, number);
-    }
-    if (!this.#interest.followsAllEvery) this.#allEveryBegan = null;
-    else this.#allEveryBegan ??= number;
+    this.#noteEvery(devices, number);
     const changed = all === undefined ? devices.map(({ deviceId }) => deviceId) : this.#kept.keys();
     for (const deviceId of changed) {
       if (!this.#interest.follows(deviceId)) this.#kept.delete(deviceId);
@@ -80,6 +79,25 @@ export class SnapshotUnpacker {
       allReadAt,
       statuses,
     };
+  }
+
+  /** Who goes on with a device in another way is told no beginning again, and must not wait for one. */
+  #noteEvery(devices: readonly DeviceInterest[], number: number): void {
+    const { followsAllEvery } = this.#interest;
+    if (followsAllEvery) this.#allEveryBegan ??= number;
+    for (const { deviceId } of devices) {
+      const began = Math.min(this.#began(deviceId), number);
+      const isNamed = this.#interest.everyFollowersOf(deviceId) > 0;
+      if (isNamed || began < (this.#allEveryBegan ?? 0)) this.#everyBegan.set(deviceId, began);
+      else this.#everyBegan.delete(deviceId);
+    }
+    if (followsAllEvery || this.#allEveryBegan === null) return;
+    for (const deviceId of this.#everyBegan.keys()) {
+      const isNamed = this.#interest.everyFollowersOf(deviceId) > 0;
+      if (isNamed) this.#everyBegan.set(deviceId, this.#began(deviceId));
+      else this.#everyBegan.delete(deviceId);
+    }
+    this.#allEveryBegan = null;
   }
 
   /** Where it is later than what was heard there, a batch is one of those for who followed the device before. */
