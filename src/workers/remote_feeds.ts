@@ -6,6 +6,8 @@ import type { SnapshotParcel } from "./snapshot_parcel.ts";
 import { SnapshotUnpacker } from "./snapshot_unpacker.ts";
 
 interface Tenant {
+  /** The number of the change with which its first connection came. */
+  readonly began: number;
   readonly interest: Interest;
   readonly unpacker: SnapshotUnpacker;
 }
@@ -22,14 +24,16 @@ export class RemoteFeeds implements Feeds {
 
   change(change: InterestChange): void {
     const { tenantId } = change;
+    const number = this.#lastChange + 1;
     let tenant = this.#tenants.get(tenantId);
     if (tenant === undefined) {
       const interest = new Interest();
-      tenant = { interest, unpacker: new SnapshotUnpacker(interest) };
+      tenant = { began: number, interest, unpacker: new SnapshotUnpacker(interest) };
     }
     // First here: a fault of the caller must not reach those who are in step.
     tenant.interest.apply(change);
-    const numbered = { ...change, number: ++this.#lastChange };
+    this.#lastChange = number;
+    const numbered = { ...change, number };
     tenant.unpacker.note(numbered);
     if (tenant.interest.connections > 0) this.#tenants.set(tenantId, tenant);
     else this.#tenants.delete(tenantId);
@@ -42,6 +46,8 @@ export class RemoteFeeds implements Feeds {
 
   take(parcel: SnapshotParcel): void {
     const tenant = this.#tenants.get(parcel.tenantId);
-    if (tenant !== undefined) this.#listener(tenant.unpacker.unpack(parcel));
+    // What those were told who have all left may be of a feed that has ended, whose reads were numbered higher.
+    if (tenant === undefined || parcel.heard < tenant.began) return;
+    this.#listener(tenant.unpacker.unpack(parcel));
   }
 }

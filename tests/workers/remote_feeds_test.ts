@@ -3,10 +3,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Interest } from "../../src/feed/interest.ts";
-import type { DeviceBatch, InterestChange, Snapshot } from "../../src/feed/seam.ts";
+import type { DeviceBatch, DeviceState, InterestChange, Snapshot } from "../../src/feed/seam.ts";
+import { frameOf } from "../../src/protocol/frame.ts";
 import { RemoteFeeds } from "../../src/workers/remote_feeds.ts";
 import { SnapshotPacker } from "../../src/workers/snapshot_packer.ts";
 import type { SnapshotParcel } from "../../src/workers/snapshot_parcel.ts";
+import { sampleAt } from "../support/samples.ts";
 
 const TENANT = "acme";
 const DEVICE = "dev-1";
@@ -79,6 +81,28 @@ function newFollower() {
 function batchOf(number: number): DeviceBatch {
   return { deviceId: DEVICE, number, readAt: 0, samples: [], floor: "" };
 }
+
+function stateOf(seq: number): DeviceState {
+  const sample = sampleAt(seq);
+  const frame = frameOf({ type: "telemetry", device_id: DEVICE, data: sample });
+  return { deviceId: DEVICE, seq, readAt: 0, version: seq, isStale: false, sample, frame };
+}
+
+Deno.test("Who comes after a tenant's last connection has left is given nothing that those were told, and all that is new", () => {
+  const line = new Line();
+  const follow = (count: 1 | -1) =>
+    line.change({ connections: count, devices: [{ deviceId: DEVICE, latest: count }] });
+  follow(1);
+  line.hearAll();
+  // The feed that numbered this read ends before those hear of it who come next.
+  line.tell({ devices: [stateOf(5_000)] });
+  follow(-1);
+  follow(1);
+  assert.equal(line.receive(), null);
+  line.hearAll();
+  line.tell({ devices: [stateOf(1)] });
+  assert.deepEqual(line.receive()?.devices.map(({ seq }) => seq), [1]);
+});
 
 Deno.test("However every sample goes on being followed, by name or among all, no batch is left out and none is older", () => {
   const step = fc.constantFrom("name", "all", "read", "hear", "receive");
