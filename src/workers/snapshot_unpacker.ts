@@ -5,13 +5,14 @@ import type {
   AlertState,
   DeviceInterest,
   DeviceState,
+  FleetState,
   InterestChange,
   Snapshot,
   WholeAlerts,
 } from "../feed/seam.ts";
 import { type Frame, frameOf } from "../protocol/frame.ts";
 import type { Alert, Sample } from "../protocol/server_messages.ts";
-import type { AlertParcel, DeviceParcel, SnapshotParcel } from "./snapshot_parcel.ts";
+import type { AlertParcel, DeviceParcel, FleetParcel, SnapshotParcel } from "./snapshot_parcel.ts";
 
 interface KeptDevice {
   readonly version: number;
@@ -36,6 +37,8 @@ export class SnapshotUnpacker {
    */
   readonly #everyBegan = new Map<string, number>();
   #allEveryBegan: number | null = null;
+  /** The same of the fleet. */
+  #fleetBegan: number | null = null;
 
   constructor(interest: Interest) {
     this.#interest = interest;
@@ -44,6 +47,8 @@ export class SnapshotUnpacker {
   /** Notes a change that has been counted: what begins with it, and what nobody here follows any more. */
   note({ devices = [], all, number = 0 }: InterestChange): void {
     this.#noteEvery(devices, number);
+    if (!this.#interest.followsFleet) this.#fleetBegan = null;
+    else this.#fleetBegan ??= number;
     const changed = all === undefined ? devices.map(({ deviceId }) => deviceId) : this.#kept.keys();
     for (const deviceId of changed) {
       if (!this.#interest.follows(deviceId)) this.#kept.delete(deviceId);
@@ -55,7 +60,8 @@ export class SnapshotUnpacker {
     { tenantId, cause, heard, devices, batches, alerts, fleet, allReadAt, statuses }:
       SnapshotParcel,
   ): Snapshot {
-    const { message, ...fleetState } = fleet ?? { message: null };
+    // Its counts would be told again when the read comes that who follows it now has asked for.
+    const isOld = (this.#fleetBegan ?? Infinity) > heard;
     return {
       tenantId,
       cause,
@@ -73,9 +79,7 @@ export class SnapshotUnpacker {
         })),
       })),
       alerts: alerts === null ? null : this.#unpackAlerts(alerts),
-      fleet: fleet === null || message === null
-        ? null
-        : { ...fleet, ...fleetState, frame: frameOf(message) },
+      fleet: fleet === null || isOld ? null : unpackFleet(fleet),
       allReadAt,
       statuses,
     };
@@ -143,6 +147,10 @@ export class SnapshotUnpacker {
       ? { ...before, version }
       : { version, core, frame: frameOf({ type: "alerts", alerts: core }), lists: null };
   }
+}
+
+function unpackFleet({ message, ...state }: FleetParcel): FleetState {
+  return { ...state, frame: frameOf(message) };
 }
 
 function listsOf(whole: AlertParcel["whole"]): KeptAlerts["lists"] {

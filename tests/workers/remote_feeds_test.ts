@@ -104,6 +104,22 @@ Deno.test("Who comes after a tenant's last connection has left is given nothing 
   assert.deepEqual(line.receive()?.devices.map(({ seq }) => seq), [1]);
 });
 
+Deno.test("Who leaves the fleet and follows it again is given the counts of a read for the second time only", () => {
+  const line = new Line();
+  line.change({ connections: 1, fleet: 1 });
+  line.hearAll();
+  const devices = { total: 1, online: 1, stale: 0 };
+  const frame = frameOf({ type: "fleet", devices, alerts: null });
+  line.tell({ fleet: { seq: 1, readAt: 0, version: 1, frame } });
+  line.change({ fleet: -1 });
+  line.change({ fleet: 1 });
+  assert.equal(line.receive()?.fleet, null);
+  line.hearAll();
+  const again = { seq: 2, readAt: 0, version: 1, frame };
+  line.tell({ fleet: again });
+  assert.deepEqual(line.receive()?.fleet, again);
+});
+
 Deno.test("However every sample goes on being followed, by name or among all, no batch is left out and none is older", () => {
   const step = fc.constantFrom("name", "all", "read", "hear", "receive");
   let given = 0;
