@@ -116,6 +116,8 @@ export class Keeper<Start> implements MetricsText {
   async leave(withinMs: number): Promise<void> {
     this.#isLeaving = true;
     const { clock, log } = this.#options;
+    // One that is only being started would take clients whom nobody told that all are leaving.
+    for (const thread of this.threads) if (!thread.isOpen) void thread.terminate();
     const left = new AbortController();
     await Promise.race([
       Promise.all(

@@ -85,6 +85,39 @@ Deno.test("SIGTERM lets the clients of all workers go with 1012, and the process
   assert.equal(count("left"), 1);
 });
 
+Deno.test("A worker that is being started again when the service leaves lets nobody in", async () => {
+  await using service = await startWorkers({ settings: NO_DATABASES }, {
+    DRAIN_SECONDS: "4",
+    MAX_CONNECTIONS_PER_USER: "1000",
+  });
+  const { keeper } = service.serving;
+  const [doomed] = keeper.threads;
+  const clients = [await service.connect()];
+  const isSpread = async () => {
+    const usages = await Promise.all(keeper.threads.map((thread) => thread.usageOf("acme")));
+    // So many that their leave takes longer than the start of a worker.
+    return usages.every(({ connections }) => connections.websocket >= 10);
+  };
+  while (!await isSpread()) clients.push(await service.connect());
+  await doomed?.terminate();
+  await until(() => keeper.threads.length === 2, { what: "another in its place" });
+  let isLeft = false;
+  const left = service.serving.leave().then(() => isLeft = true);
+  let letIn = 0;
+  while (!isLeft) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const late = await service.connect().catch(() => null);
+    if (late === null) continue;
+    late.send({ action: "ping" });
+    const pong = late.next(({ type }) => type === "pong").then(() => letIn++, () => {});
+    await Promise.race([pong, late.closed]);
+  }
+  await left;
+  await Promise.all(clients.map((client) => client.closed));
+  assert.equal(letIn, 0);
+  assert.deepEqual(service.log.of("worker_restarted"), []);
+});
+
 Deno.test("When the process is killed no worker stays behind", async () => {
   await using service = await ServiceProcess.start(SETTINGS);
   const client = await socketOf(service);
