@@ -105,11 +105,13 @@ export class Keeper<Start> implements MetricsText {
   }
 
   async text(): Promise<string> {
+    // Those of one that ends while others are waited for stand among theirs.
+    const departed = this.#departed;
     const [own, ...theirs] = await Promise.all([
       this.#options.metrics.families(),
       ...this.#open().map((thread) => thread.metrics()),
     ]);
-    return await mergedText([own, this.#departed, ...theirs]);
+    return await mergedText([own, departed, ...theirs]);
   }
 
   /** Lets all workers' clients go, and ends the workers. */

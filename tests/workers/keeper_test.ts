@@ -1,8 +1,9 @@
 // The keeper's care for its workers, without databases: who stops answering, who can't begin, who is asked to go.
 import assert from "node:assert/strict";
 import { workersRefusal } from "../../src/serve_workers.ts";
-import { TestClient } from "../support/client.ts";
+import { PrometheusText } from "../observe/prometheus_text.ts";
 import { ServiceProcess } from "../service/service_process.ts";
+import { TestClient } from "../support/client.ts";
 import { signToken, TEST_SECRET } from "../support/tokens.ts";
 import { until } from "../support/until.ts";
 import { startWorkers } from "./worker_service.ts";
@@ -60,6 +61,37 @@ Deno.test("While a worker is stuck the whole service is not alive, and it is aga
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("What a worker has counted that ends during a scrape is counted once", async () => {
+  await using service = await startWorkers({ settings: NO_DATABASES }, {}, {
+    entry: new URL("./freezing_worker.ts", import.meta.url),
+  });
+  const { keeper } = service.serving;
+  const [frozen, doomed] = keeper.threads;
+  assert(frozen !== undefined && doomed !== undefined);
+  const countOf = (text: string) =>
+    new PrometheusText(text).value("pulsewire_handshakes_total", { outcome: "admitted" });
+  const clients: TestClient[] = [];
+  while ((await doomed.usageOf("acme")).connections.websocket === 0) {
+    clients.push(await service.connect());
+  }
+  assert.equal(countOf(await keeper.text()), clients.length);
+  const folder = await Deno.makeTempDir({ prefix: "pulsewire-freeze-" });
+  try {
+    const answer = frozen.usageOf(`freeze until ${folder}/thaw`);
+    const scrape = keeper.text();
+    await doomed.metrics();
+    await doomed.terminate();
+    const during = countOf(await scrape);
+    await Deno.writeTextFile(`${folder}/thaw`, "");
+    await answer;
+    assert.equal(during, clients.length);
+    assert.equal(countOf(await keeper.text()), clients.length);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  await Promise.all(clients.map((client) => client.close()));
 });
 
 Deno.test("SIGTERM lets the clients of all workers go with 1012, and the process ends with 0", async () => {
