@@ -126,8 +126,11 @@ export class SharedFeeds {
     const isAllNew = !before.followsAll && interest.followsAll;
     const isAllEveryNew = !before.followsAllEvery && interest.followsAllEvery;
     const asked = first?.devices ?? [];
+    // What was read long ago is no value: only who is sent every sample needs it, to know whose the batches are.
     const devices = isAllNew
-      ? [...tenant.devices.values()]
+      ? tenant.devices.values().filter((state) =>
+        isYoung(state) || (isAllEveryNew && tenant.batches.has(state.deviceId))
+      ).toArray()
       : asked.map(youngOf).filter((state) => state !== null);
     const everyAsked = isAllEveryNew
       ? [...tenant.batches.keys()]

@@ -69,6 +69,24 @@ Deno.test("The first value of a worker's client is one that another worker's was
   assert.deepEqual(one.take(), []);
 });
 
+Deno.test("Who follows all devices is given no value for the first that others were sent long ago", async () => {
+  using service = workersFixture();
+  const { one, other, clock, sources, settle } = service;
+  sources.put("acme", "dev-1", sampleAt(1));
+  one.feeds.change({ tenantId: "acme", ...ALL_OF, devices: DEVICE });
+  await settle();
+  sources.telemetryFault = () => new SourceError("missing", "No bucket");
+  await clock.advance(20 * POLL_MS);
+  const all = { tenantId: "acme", connections: 1, all: { latest: 1 } };
+  other.feeds.change({ ...all, first: { devices: [], all: true, alerts: false } });
+  await settle();
+  assert.deepEqual(other.take().flatMap(({ devices }) => devices), []);
+  sources.telemetryFault = null;
+  await clock.advance(60 * POLL_MS);
+  const [first] = other.take().flatMap(({ devices }) => devices);
+  assert.equal(first?.sample?.timestamp, sampleAt(1).timestamp);
+});
+
 Deno.test("A tick is one read for all workers, and each is sent what its own clients follow", async () => {
   using service = workersFixture();
   const { one, other, clock, sources, settle } = service;
