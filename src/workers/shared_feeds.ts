@@ -176,6 +176,8 @@ export class SharedFeeds {
     if (tenant === undefined) return;
     const counted = this.#options.feeds.interestOf(snapshot.tenantId);
     for (const state of snapshot.devices) {
+      // Left while what was read of it waited to be told: nobody else would forget it.
+      if (counted?.follows(state.deviceId) !== true) continue;
       const held = tenant.devices.get(state.deviceId)?.seq ?? 0;
       if (held < state.seq) tenant.devices.set(state.deviceId, state);
     }
@@ -185,7 +187,9 @@ export class SharedFeeds {
       tenant.batches.set(batch.deviceId, withBatch(recent, batch));
     }
     const { alerts } = snapshot;
-    if (alerts !== null && (tenant.alerts?.seq ?? 0) < alerts.seq) tenant.alerts = alerts;
+    if (
+      alerts !== null && counted?.needsAlerts === true && (tenant.alerts?.seq ?? 0) < alerts.seq
+    ) tenant.alerts = alerts;
     for (const { interest, packer, deliver, allSince } of tenant.followers.values()) {
       // A read that began before its interest was counted need not say all that it found.
       const isBefore = interest.followsAll && (snapshot.allReadAt ?? Infinity) <= allSince;

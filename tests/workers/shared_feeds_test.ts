@@ -87,6 +87,24 @@ Deno.test("Who follows all devices is given no value for the first that others w
   assert.equal(first?.sample?.timestamp, sampleAt(1).timestamp);
 });
 
+Deno.test("What was read of a device that all have left before it was told is not kept", async () => {
+  using service = workersFixture();
+  const { one, other, clock, sources, settle } = service;
+  sources.put("acme", "dev-1", sampleAt(1));
+  one.feeds.change({ tenantId: "acme", connections: 1, devices: DEVICE, alerts: 1 });
+  const answered = Promise.withResolvers<void>();
+  sources.holdAlerts = answered.promise;
+  await clock.advance(POLL_MS / 2 + 10);
+  assert.equal(sources.telemetryReads.length, 1);
+  // The tick is told once the alerts were read as well.
+  one.feeds.change({ tenantId: "acme", devices: [{ deviceId: "dev-1", latest: -1 }] });
+  answered.resolve();
+  await settle();
+  other.feeds.change({ tenantId: "acme", connections: 1, all: { latest: 1 } });
+  await settle();
+  assert.deepEqual(other.take().flatMap(({ devices }) => devices), []);
+});
+
 Deno.test("A tick is one read for all workers, and each is sent what its own clients follow", async () => {
   using service = workersFixture();
   const { one, other, clock, sources, settle } = service;
