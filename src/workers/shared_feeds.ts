@@ -7,6 +7,7 @@ import { beginningAt, type RecentBatches, withBatch } from "../feed/recent_batch
 import type {
   AlertState,
   DeviceState,
+  FleetState,
   InterestChange,
   Snapshot,
   SourceStatus,
@@ -39,6 +40,9 @@ interface Tenant {
   /** Of each device whose every sample is followed. */
   readonly batches: Map<string, RecentBatches>;
   alerts: AlertState | null;
+  fleet: FleetState | null;
+  /** When the last read of all devices began, in milliseconds since the epoch; null while nobody follows all. */
+  allReadAt: number | null;
 }
 
 /** One worker's part in all feeds. */
@@ -142,6 +146,9 @@ export class SharedFeeds {
     const isEnough = tenant.alerts !== null && isYoung(tenant.alerts) &&
       (tenant.alerts.whole !== null || !interest.needsWholeAlerts);
     const alerts = first?.alerts === true && isEnough ? tenant.alerts : null;
+    const isFleetYoung = tenant.fleet !== null && isYoung(tenant.fleet);
+    const fleet = first?.fleet === true && isFleetYoung ? tenant.fleet : null;
+    const isAllYoung = tenant.allReadAt !== null && isYoung({ readAt: tenant.allReadAt });
     const statuses = before.wasRunning && !before.isConnected ? feeds.statusesOf(tenantId) : null;
     return {
       snapshot: {
@@ -150,7 +157,7 @@ export class SharedFeeds {
         devices,
         batches: begun,
         alerts,
-        fleet: null,
+        fleet,
         allReadAt: null,
         statuses: Object.values(statuses ?? {}).filter(isDegraded),
       },
@@ -158,7 +165,9 @@ export class SharedFeeds {
         first: {
           ...first,
           devices: asked.filter((id) => youngOf(id) === null),
+          all: first.all === true && !isAllYoung,
           alerts: first.alerts && alerts === null,
+          fleet: first.fleet === true && fleet === null,
         },
       },
     };
@@ -186,10 +195,12 @@ export class SharedFeeds {
       const recent = tenant.batches.get(batch.deviceId) ?? [];
       tenant.batches.set(batch.deviceId, withBatch(recent, batch));
     }
-    const { alerts } = snapshot;
+    const { alerts, allReadAt, fleet } = snapshot;
     if (
       alerts !== null && counted?.needsAlerts === true && (tenant.alerts?.seq ?? 0) < alerts.seq
     ) tenant.alerts = alerts;
+    if (fleet !== null && counted?.followsFleet === true) tenant.fleet = fleet;
+    if (allReadAt !== null && counted?.followsAll === true) tenant.allReadAt = allReadAt;
     for (const { interest, packer, deliver, allSince } of tenant.followers.values()) {
       // A read that began before its interest was counted need not say all that it found.
       const isBefore = interest.followsAll && (snapshot.allReadAt ?? Infinity) <= allSince;
@@ -212,11 +223,20 @@ export class SharedFeeds {
     }
     const isAboutAlerts = change.alerts !== undefined || change.alertChanges !== undefined;
     if (isAboutAlerts && counted?.needsAlerts !== true) tenant.alerts = null;
+    if (counted?.followsFleet !== true) tenant.fleet = null;
+    if (counted?.followsAll !== true) tenant.allReadAt = null;
   }
 }
 
 function emptyTenant(): Tenant {
-  return { followers: new Map(), devices: new Map(), batches: new Map(), alerts: null };
+  return {
+    followers: new Map(),
+    devices: new Map(),
+    batches: new Map(),
+    alerts: null,
+    fleet: null,
+    allReadAt: null,
+  };
 }
 
 function newFollower(deliver: Deliver): Follower {

@@ -69,6 +69,35 @@ Deno.test("The first value of a worker's client is one that another worker's was
   assert.deepEqual(one.take(), []);
 });
 
+Deno.test("Who follows all devices or the fleet costs no read while what another worker's was sent is young", async () => {
+  using service = workersFixture();
+  const { one, other, clock, sources, settle } = service;
+  for (const id of ["dev-1", "dev-2"]) sources.put("acme", id, sampleAt(1));
+  const follows = { tenantId: "acme", connections: 1, all: { latest: 1 }, fleet: 1 };
+  const first = { devices: [], all: true, alerts: false, fleet: true };
+  one.feeds.change({ ...follows, first });
+  await clock.advance(POLL_MS);
+  const given = one.take();
+  const reads = () => [sources.telemetryReads.length, sources.alertStateReads.length];
+  const before = reads();
+  other.feeds.change({ ...follows, first });
+  await settle();
+  assert.deepEqual(reads(), before);
+  const late = other.take();
+  assert.deepEqual(
+    late.flatMap(({ devices }) => devices.map(({ deviceId }) => deviceId)),
+    ["dev-1", "dev-2"],
+  );
+  const fleet = given.map(({ fleet }) => fleet).findLast((fleet) => fleet !== null);
+  assert.deepEqual(late.map(({ fleet }) => fleet), [fleet]);
+  // Once nobody follows them any more they are read anew.
+  const leaves = { tenantId: "acme", all: { latest: -1 }, fleet: -1 };
+  for (const { feeds } of [one, other]) feeds.change(leaves);
+  other.feeds.change({ ...follows, connections: 0, first });
+  await settle();
+  assert.deepEqual(reads(), before.map((count) => count + 1));
+});
+
 Deno.test("Who follows all devices is given no value for the first that others were sent long ago", async () => {
   using service = workersFixture();
   const { one, other, clock, sources, settle } = service;
