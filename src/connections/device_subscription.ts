@@ -105,7 +105,9 @@ export class DeviceSubscription implements Progress, Offering {
   get isSpent(): boolean {
     const { state } = this.device;
     const isGone = state !== null && state.sample === null && state.seq <= this.seq;
-    return isGone && this.follow === null && !this.isHeld && !this.isNamed;
+    // The feed goes on from its last batch: who follows anew when the device is back is sent the next one.
+    const isTold = this.follow === null || this.follow.isUpToDate;
+    return isGone && isTold && !this.isHeld && !this.isNamed;
   }
 
   /** Lets go of the device, once whatever takes its place follows it. */

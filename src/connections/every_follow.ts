@@ -75,6 +75,11 @@ export class EveryFollow {
     return this.#isLive;
   }
 
+  /** Whether every batch that was delivered is behind it. */
+  get isUpToDate(): boolean {
+    return this.#isLive && this.#device.batchNumber === this.#number;
+  }
+
   /** Greatest timestamp sent, or known to be skipped at the start; null before any. */
   get cursor(): string | null {
     return this.#cursor;
