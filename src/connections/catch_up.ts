@@ -10,7 +10,7 @@ import type { Resume, Sample } from "../protocol/server_messages.ts";
 import { DeviceCatchUp } from "./device_catch_up.ts";
 import { deliverPages } from "./deliver_pages.ts";
 import type { EveryFollow } from "./every_follow.ts";
-import type { HistoryPart } from "./history_views.ts";
+import type { HistoryPart, SizedPart } from "./history_parts.ts";
 
 export interface CatchUpDevice {
   readonly deviceId: string;
@@ -28,6 +28,8 @@ export interface CatchUpRequest {
   readonly kind: "resume" | "lag";
   /** Makes the messages as this client asked for them. */
   readonly frames: {
+    /** What the samples are cut into; of none one empty part. */
+    parts(samples: readonly Sample[]): readonly SizedPart[];
     history(
       deviceId: string,
       part: HistoryPart,

@@ -4,6 +4,7 @@ import type { HistoryPage } from "../feed/seam.ts";
 import type { Frame } from "../protocol/frame.ts";
 import type { CatchUpRequest } from "./catch_up.ts";
 import type { DeviceCatchUp } from "./device_catch_up.ts";
+import { PART_BYTES, PART_SAMPLES } from "./history_parts.ts";
 
 export interface Delivery extends Pick<CatchUpRequest, "kind" | "frames" | "isWanted" | "signal"> {
   /** Sends when the socket can take it, and resolves; or the signal aborts. */
@@ -19,10 +20,8 @@ interface Parcel {
   readonly isDone: boolean;
   /** Samples in it. */
   readonly size: number;
+  readonly bytes: number;
 }
-
-/** Samples of one `history` message, and of what is given to the socket at once. */
-const PAGE_SAMPLES = 500;
 
 /** Resolves when all of them were sent or are not wanted any more, or the signal aborts. */
 export async function deliverPages(
@@ -30,16 +29,17 @@ export async function deliverPages(
   delivery: Delivery,
 ): Promise<void> {
   let parcels: Parcel[] = [];
-  let size = 0;
+  let [size, bytes] = [0, 0];
   for (const [device, page] of pages) {
     for (const parcel of parcelsOf(device, page, delivery)) {
       parcels.push(parcel);
       size += parcel.size;
-      if (size < PAGE_SAMPLES) continue;
+      bytes += parcel.bytes;
+      if (size < PART_SAMPLES && bytes < PART_BYTES) continue;
       await deliver(parcels, delivery);
       if (delivery.signal.aborted) return;
       parcels = [];
-      size = 0;
+      [size, bytes] = [0, 0];
     }
   }
   if (parcels.length > 0) await deliver(parcels, delivery);
@@ -53,16 +53,17 @@ function* parcelsOf(
   const { deviceId } = device;
   const { readAt } = page;
   const { samples, isDone } = device.take(page);
-  for (let start = 0; start === 0 || start < samples.length; start += PAGE_SAMPLES) {
-    const end = Math.min(start + PAGE_SAMPLES, samples.length);
+  for (const part of frames.parts(samples)) {
+    const { start, end, bytes } = part;
     const isEnd = isDone && end === samples.length;
     if (start === end && !isEnd) return;
     yield {
       device,
       isDone: isEnd,
       size: end - start,
+      bytes,
       frames: kind === "resume"
-        ? [frames.history(deviceId, { page: samples, start, end }, { isDone: isEnd, readAt })]
+        ? [frames.history(deviceId, part, { isDone: isEnd, readAt })]
         : samples.slice(start, end)
           .map((sample) => frames.telemetry(deviceId, sample, readAt))
           .filter((frame) => frame !== null),

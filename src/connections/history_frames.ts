@@ -11,6 +11,7 @@ export function historyFrames(
 ): CatchUpRequest["frames"] {
   const { views, historyViews } = connection.group;
   return {
+    parts: (samples) => historyViews.parts(samples),
     history(deviceId, part, { isDone, readAt }) {
       const asOf = connection.has("as_of") ? new Date(readAt).toISOString() : null;
       return historyViews.history(part, { deviceId, isDone, metrics, id, asOf });

@@ -3,14 +3,8 @@
 import type { MessageId } from "../protocol/client_messages.ts";
 import { type Frame, frameOf } from "../protocol/frame.ts";
 import type { Sample } from "../protocol/server_messages.ts";
+import { type HistoryPart, historyParts, type SizedPart } from "./history_parts.ts";
 import { chosenMetrics, type MetricsFilter } from "./message_views.ts";
-
-/** The samples of one message: some that follow each other in a page's list, which is the same for all who share it. */
-export interface HistoryPart {
-  readonly page: readonly Sample[];
-  readonly start: number;
-  readonly end: number;
-}
 
 export interface HistoryForm {
   readonly deviceId: string;
@@ -34,6 +28,14 @@ interface Encoded {
 export class HistoryViews {
   readonly #encoded = new WeakMap<readonly Sample[], Map<string, Encoded>>();
   readonly #telemetry = new WeakMap<Sample, Frame>();
+  readonly #parts = new WeakMap<readonly Sample[], readonly SizedPart[]>();
+
+  /** The parts in which the samples are sent. */
+  parts(page: readonly Sample[]): readonly SizedPart[] {
+    let parts = this.#parts.get(page);
+    if (parts === undefined) this.#parts.set(page, parts = historyParts(page));
+    return parts;
+  }
 
   /** The `history` message; samples that hold none of the chosen metrics are left out. */
   history(part: HistoryPart, form: HistoryForm): Frame {

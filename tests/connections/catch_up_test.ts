@@ -5,6 +5,7 @@ import {
   type CatchUpDevice,
   type CatchUpRequest,
 } from "../../src/connections/catch_up.ts";
+import { historyParts } from "../../src/connections/history_parts.ts";
 import { EveryFollow } from "../../src/connections/every_follow.ts";
 import { FollowedDevice } from "../../src/connections/tenant_group.ts";
 import { HistoryError } from "../../src/feed/history_error.ts";
@@ -70,7 +71,7 @@ class Fixture {
       devices,
       resolutionSeconds: null,
       kind: "resume",
-      frames: { history, telemetry },
+      frames: { parts: historyParts, history, telemetry },
       send: async (frames) => {
         for (const { message } of frames) this.told.push(shortOf(message));
         await this.socket;

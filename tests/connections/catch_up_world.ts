@@ -3,7 +3,7 @@
 import { delay } from "../../src/clock.ts";
 import { catchUp, type CatchUpDeps } from "../../src/connections/catch_up.ts";
 import { EveryFollow } from "../../src/connections/every_follow.ts";
-import type { HistoryPart } from "../../src/connections/history_views.ts";
+import { type HistoryPart, historyParts } from "../../src/connections/history_parts.ts";
 import { FollowedDevice } from "../../src/connections/tenant_group.ts";
 import { HistoryError } from "../../src/feed/history_error.ts";
 import type { Histories, HistoryPage, HistoryQuestion } from "../../src/feed/seam.ts";
@@ -281,7 +281,7 @@ export class Client {
       })),
       resolutionSeconds: null,
       kind,
-      frames: { history, telemetry },
+      frames: { parts: historyParts, history, telemetry },
       send: async (frames) => {
         this.#receive(frames);
         await delay(clock, Math.max(0, this.#fullUntil - clock.now()), signal);

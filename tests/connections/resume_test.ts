@@ -132,6 +132,28 @@ Deno.test("Samples of history that have none of the metrics are left out, and th
   assert.deepEqual(page.samples, [{ timestamp: at(-3), metrics: { volts: 2 } }]);
 });
 
+Deno.test("A slow link is sent the history of wide devices in messages that it takes, and is not ended as stuck", async () => {
+  using service = connectionsFixture({ highWaterBytes: 256 * 1024 });
+  const wide = (second: number) =>
+    sampleAt(second, Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`metric_${n}`, n])));
+  const seconds = Array.from({ length: 300 }, (_, n) => n - 400);
+  for (const second of seconds) service.sources.put("acme", "dev-1", wide(second));
+  const client = service.connect();
+  client.socket.isFilling = true;
+  client.subscribe("dev-1", { history_seconds: 900 });
+  for (let second = 0; second < 60; second++) {
+    await service.tick();
+    client.socket.bufferedBytes = Math.max(0, client.socket.bufferedBytes - 60_000);
+  }
+  assert.deepEqual(client.socket.closings, []);
+  const pages = client.take().filter((message) => message.type === "history");
+  assert.deepEqual(
+    pages.flatMap(({ samples }) => samples.map(({ timestamp }) => timestamp)),
+    seconds.map(at),
+  );
+  assert.deepEqual(pages.map(({ done }) => done), pages.map((page) => page === pages.at(-1)));
+});
+
 Deno.test("What can't be had is said with its reason and with where it begins instead", async () => {
   const cases: ReadonlyArray<readonly [since: string, answer: string, crossed?: LimitName]> = [
     [at(-100_000), "-90000 too_old", "history_seconds"],
