@@ -78,6 +78,7 @@ export function createBack(config: Config, deps: BackDeps): OwnBack {
     maxAlerts: MAX_ALERTS,
     maxOpenAlerts: values.open_alerts,
     maxFleetDevices: values.fleet_devices,
+    cut: (source) => ledger.crossed(source === "alerts" ? "open_alerts" : "fleet_devices"),
     lateMs: config.LATE_SECONDS * 1_000,
     staleMs: config.STALE_SECONDS * 1_000,
     lingerMs: FEED_LINGER_MS,

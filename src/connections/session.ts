@@ -173,6 +173,7 @@ export class Session implements SocketEvents, TokenHolder {
       case "alerts": {
         const answered = (resume?: Resume) => {
           if (resume?.reason === "too_old") ledger.crossed("history_seconds");
+          if (resume?.reason === "too_many") ledger.crossed("open_alerts");
           this.#answer({
             type: "subscribed",
             channel: "alerts",

@@ -15,6 +15,8 @@ export interface AlertStatesOptions {
   /** Greatest number of open alerts in one `alerts` message of the core protocol. */
   readonly maxAlerts: number;
   readonly maxOpenAlerts: number;
+  /** Told of each read that found more open alerts than that. */
+  readonly cut?: (source: "alerts") => void;
   readonly lateMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -78,7 +80,8 @@ export class AlertStates {
 
   /** Reads all open alerts, what changed since the last such read, and the counts. Null and throws as `readCore`. */
   async readWhole(seq: number): Promise<AlertNews | null> {
-    const { clock, lateMs, maxAlerts, maxOpenAlerts, signal, source, tenantId } = this.#options;
+    const { clock, cut, lateMs, maxAlerts, maxOpenAlerts, signal, source, tenantId } =
+      this.#options;
     const start = { seq, readAt: clock.now() };
     // At the first read, too: what was closed just before it must not be told as new by the second.
     const changedSince = instantOfMs((this.#whole?.readAt ?? start.readAt) - lateMs);
@@ -96,6 +99,7 @@ export class AlertStates {
     this.#noteTruncated(isChangedTruncated, changedLimit);
     const open = alerts.slice(0, maxOpenAlerts);
     const total = counts?.total ?? alerts.length;
+    if (total > open.length) cut?.("alerts");
     const before = this.#whole;
     const { known, changes } = before === null
       ? { known: knownAlerts({ open, changed }), changes: null }

@@ -12,6 +12,8 @@ export interface AllDevicesOptions {
   readonly source: Pick<TelemetrySource, "readLatest" | "listDevices">;
   readonly states: TelemetryStates;
   readonly maxDevices: number;
+  /** Told of each read that found more devices than that. */
+  readonly cut?: ((source: "telemetry") => void) | undefined;
   /** How long the devices are read by a list after the query for all was refused. */
   readonly quarantineMs: number;
   readonly clock: Clock;
@@ -116,8 +118,9 @@ export class AllDevices {
   #noteTruncated(isTruncated: boolean, count: number | null = null): void {
     const isTold = this.#isTruncated;
     this.#isTruncated = isTruncated;
+    const { cut, log, maxDevices, tenantId } = this.#options;
+    if (isTruncated) cut?.("telemetry");
     if (isTold || !isTruncated) return;
-    const { log, maxDevices, tenantId } = this.#options;
     log.warning("fleet_truncated", { tenant: tenantId, limit: maxDevices, count });
   }
 

@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { instantOfMs } from "../protocol/nano_instant.ts";
 import type { TelemetrySource } from "../sources/telemetry_source.ts";
-import { AllDevices } from "./all_devices.ts";
+import { AllDevices, type AllDevicesOptions } from "./all_devices.ts";
 import type { Interest } from "./interest.ts";
 import { byAge } from "./range_plan.ts";
 import { type ReadStart, readStart } from "./read_start.ts";
@@ -23,6 +23,7 @@ export interface TelemetryReadsOptions {
   readonly lateMs: number;
   readonly staleMs: number;
   readonly maxFleetDevices: number;
+  readonly cut?: AllDevicesOptions["cut"];
   /** Most samples of one device in one read; MAX_SAMPLES_PER_READ where nothing is said. */
   readonly maxSamples?: number;
   readonly quarantineMs: number;

@@ -39,6 +39,8 @@ export interface FeedOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics?: Pick<Metrics, "ticked">;
+  /** Told of each read that found more devices, or more open alerts, of a tenant than are followed. */
+  readonly cut?: (source: SourceName) => void;
   /** A number in [0, 1); spreads phases and pauses. */
   readonly random: () => number;
 }

@@ -1,6 +1,6 @@
 // Every bound on what clients may take that can be set, in one place: its setting, unit, default and reason. Those that a
-// client can cross by itself are shown to it, and each has a test that crosses it. Crossings are counted; `open_alerts`
-// and `fleet_devices` cut a list, which says so or is logged, and count nothing.
+// client can cross by itself are shown to it, and each has a test that crosses it. Crossings are counted, of those that
+// cut a list at each read.
 
 export interface Limit {
   /** Name of the setting. */

@@ -122,7 +122,7 @@ export const METRICS = {
   pulsewire_limit_crossings_total: {
     type: "counter",
     help:
-      "How often a limit was crossed, by the limit's name; open_alerts and fleet_devices, which cut a list, count nothing",
+      "How often a limit was crossed, by the limit's name; open_alerts and fleet_devices, which cut a list, at each read",
     labels: ["limit"],
   },
   pulsewire_listen_reconnects_total: {

@@ -79,8 +79,10 @@ Deno.test("What can't be had of alerts is said with its reason", async () => {
     const [answer, list] = client.short();
     assert.equal(answer, `subscribed alerts from ${expected}`);
     assert.equal(list, "alerts []");
-    const crossings = service.ledger.crossings("history_seconds");
-    assert.equal(crossings, expected.endsWith("old") ? 1 : 0, expected);
+    for (const [limit, reason] of [["history_seconds", "old"], ["open_alerts", "many"]] as const) {
+      const crossings = service.ledger.crossings(limit);
+      assert.equal(crossings, expected.endsWith(reason) ? 1 : 0, `${limit}, ${expected}`);
+    }
   }
 });
 

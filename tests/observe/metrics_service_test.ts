@@ -4,6 +4,7 @@ import { systemClock } from "../../src/clock.ts";
 import { PrometheusMetrics } from "../../src/observe/prometheus_metrics.ts";
 import { testConfig } from "../support/service.ts";
 import { fakeSources } from "../support/fake_sources.ts";
+import { alertOf } from "../support/samples.ts";
 import { memoryLog } from "../support/memory_log.ts";
 import { startService, type TestService } from "../support/service.ts";
 import { signToken } from "../support/tokens.ts";
@@ -154,4 +155,22 @@ Deno.test("Reads of a database that can't be reached are counted as what they ar
   assert.equal(text.value("pulsewire_read_errors_total", fault), 2);
   assert.equal(text.value("pulsewire_read_duration_seconds_count", telemetry), 2);
   assert.equal(text.value("pulsewire_read_devices_count"), 0);
+});
+
+Deno.test("Lists that are cut count as crossings of their limits, at each read", async () => {
+  const sources = fakeSources();
+  for (const id of ["dev-1", "dev-2"]) sources.put("acme", id, sample(1));
+  sources.setAlerts("acme", [alertOf(2), alertOf(1)]);
+  const settings = { MAX_FLEET_DEVICES: "1", MAX_OPEN_ALERTS: "1", WS_POLL_SECONDS: "0.05" };
+  await using service = await startService({ sources, settings });
+  const client = await service.connect({ tenant_id: "acme" });
+  client.send({ action: "subscribe", type: "device", device_id: "*" });
+  client.send({ action: "subscribe", type: "alerts", mode: "changes" });
+  for (const limit of ["fleet_devices", "open_alerts"]) {
+    await until(async () => {
+      const crossings = (await scrape(service.origin))
+        .value("pulsewire_limit_crossings_total", { limit }) ?? 0;
+      return crossings > 1;
+    });
+  }
 });
