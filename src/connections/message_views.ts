@@ -29,23 +29,31 @@ interface Batches {
 
 /** Batches of one tick that are kept for others; connections that follow the same come again within so many. */
 const KEPT_BATCHES = 16;
-/** Choices of metrics that are kept of one message: a silent device's stays for hours, and clients may choose anew. */
-const KEPT_CHOICES = 64;
+/**
+ * Forms with some metrics only that are kept of a tenant's messages: five choices of a whole fleet. A silent device's
+ * message stays for hours, and clients may choose anew all the time; each form takes about a kilobyte.
+ */
+const KEPT_VIEWS = 50_000;
 
 export class MessageViews {
-  readonly #filtered = new WeakMap<Frame, Map<string, Frame | null>>();
+  #filtered = new WeakMap<Frame, Map<string, Frame | null>>();
+  /** How many were made since none was kept; those whose message is gone are among them. */
+  #filteredCount = 0;
   readonly #dated = new WeakMap<Frame, Dated>();
   /** Of the newest read only. */
   #batches: Batches | null = null;
 
   /** The telemetry message with the chosen metrics; null when it holds none of them. */
   filtered(frame: Frame, filter: MetricsFilter): Frame | null {
+    const known = this.#filtered.get(frame)?.get(filter.key);
+    if (known !== undefined) return known;
+    const view = filteredFrame(frame.message, filter);
+    if (this.#filteredCount++ === KEPT_VIEWS) {
+      this.#filtered = new WeakMap();
+      this.#filteredCount = 1;
+    }
     let views = this.#filtered.get(frame);
     if (views === undefined) this.#filtered.set(frame, views = new Map());
-    let view = views.get(filter.key);
-    if (view !== undefined) return view;
-    view = filteredFrame(frame.message, filter);
-    if (views.size >= KEPT_CHOICES) views.clear();
     views.set(filter.key, view);
     return view;
   }
