@@ -59,7 +59,7 @@ export class Lane {
     return this.#isReading;
   }
 
-  /** Milliseconds since the last read that brought something began, or since there was nothing to read before it. */
+  /** Milliseconds since the last read that brought something began, or since somebody came to want one. */
   get ageMs(): number {
     return this.#options.clock.monotonicNow() - this.#servedAt;
   }
@@ -102,6 +102,11 @@ export class Lane {
       this.#restsUntil = startedAt + this.#shareMs;
     }
     return result;
+  }
+
+  /** Somebody wants the source to be read, and nobody did before. */
+  wanted(): void {
+    this.#servedAt = this.#options.clock.monotonicNow();
   }
 
   /** Notes that the source has answered the tick's read: what sending it takes is no read's time. */

@@ -146,7 +146,10 @@ export class TenantFeed {
   /** Counts a change of interest and reads at once what it asks a first value of. */
   change(change: InterestChange): void {
     const wasConnected = this.#interest.connections > 0;
+    const [wantedTelemetry, neededAlerts] = [this.#telemetry.isWanted, this.#interest.needsAlerts];
     this.#interest.apply(change);
+    if (!wantedTelemetry && this.#telemetry.isWanted) this.#telemetryLane.wanted();
+    if (!neededAlerts && this.#interest.needsAlerts) this.#alertLane.wanted();
     this.#telemetry.change(change);
     this.#outbox.withdraw((deviceId) => this.#telemetry.isTracked(deviceId));
     if (!this.#interest.needsWholeAlerts) this.#alerts.forgetWhole();

@@ -30,6 +30,17 @@ Deno.test("What a feed holds grows older while its source fails, and is as old a
   assert.equal(feeds.usage.snapshotAgeMs.telemetry, 0);
 });
 
+Deno.test("What is held of a source grows old from when somebody wants it, however long the feed has run", async () => {
+  const { clock, connect, feeds, follow, followAlerts, sources } = feedFixture();
+  connect();
+  follow(["dev-1"]);
+  await clock.advance(3_600 * POLL_MS);
+  sources.alertFault = outage;
+  followAlerts();
+  await clock.advance(3 * POLL_MS);
+  assert.equal(feeds.usage.snapshotAgeMs.alerts, 3 * POLL_MS);
+});
+
 Deno.test("The stretch is that of the tenant whose reads are slowest", async () => {
   const { clock, connect, feeds, follow, sources } = feedFixture();
   assert.deepEqual(feeds.usage.stretch, { telemetry: 1, alerts: 1 });
