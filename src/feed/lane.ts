@@ -31,6 +31,8 @@ export interface LaneOptions {
 
 /** The share of its time that a tenant may keep a database busy; slower reads stretch the interval. */
 const MAX_READ_SHARE = 0.5;
+/** Intervals without a read that are more than a lost one: three that failed at once, or one that hung. */
+const UNREAD_INTERVALS = 2.5;
 
 export class Lane {
   readonly #options: LaneOptions;
@@ -150,9 +152,15 @@ export class Lane {
     }
     this.#judge(error);
     // The source's guard tells once for everybody that a database is down; a line a tenant would bury it.
-    if (this.#isLogged || kind === "unavailable") return;
+    if (this.#isLogged || (kind === "unavailable" && !this.#isUnreadAlone)) return;
     this.#isLogged = true;
     log.warning("read_failed", { source, tenant: tenantId, kind, error });
+  }
+
+  /** Whether this tenant can't be read for long while the database may well serve others: its reads may be too slow. */
+  get #isUnreadAlone(): boolean {
+    const { retryBaseMs, state } = this.#options;
+    return state().state !== "degraded" && this.ageMs > UNREAD_INTERVALS * retryBaseMs;
   }
 
   #judge(error: unknown): void {
@@ -164,13 +172,14 @@ export class Lane {
     }
     const kind = error instanceof SourceError ? error.kind : null;
     // One lost read is no state yet, and a tenant without a bucket is merely new: the database has answered.
-    if (kind === "unavailable") return;
+    if (kind === "unavailable" && !this.#isUnreadAlone) return;
     if (kind === "missing") {
       this.#serves();
       return;
     }
     const now = clock.now();
-    const pauseMs = kind === null ? retryBaseMs : this.#pausedUntil - clock.monotonicNow();
+    const isPaused = kind !== null && kind !== "unavailable";
+    const pauseMs = isPaused ? this.#pausedUntil - clock.monotonicNow() : retryBaseMs;
     const since = this.#status?.state === "degraded" ? this.#status.since : now;
     this.#become({ source, state: "degraded", since, retryAt: now + Math.round(pauseMs) });
   }

@@ -206,7 +206,11 @@ Deno.test("A source that is down is answered for, and the history follows when i
   service.sources.historyFault = null;
   service.sources.telemetryFault = null;
   await service.clock.advance(30_000);
-  assert.deepEqual(client.short(), ["history dev-1 [-6] done #1"]);
+  assert.deepEqual(client.short(), [
+    "status telemetry degraded",
+    "status telemetry ok",
+    "history dev-1 [-6] done #1",
+  ]);
 });
 
 Deno.test("The other devices of a message go on when one is unsubscribed while history is read", async () => {

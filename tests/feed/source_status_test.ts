@@ -5,6 +5,7 @@ import type { SourceState } from "../../src/feed/lane.ts";
 import type { SourceName, SourceStatus } from "../../src/feed/seam.ts";
 import { SourceError } from "../../src/sources/source_error.ts";
 import { outage } from "../support/fake_sources.ts";
+import type { FakeClock } from "../support/fake_clock.ts";
 import { feedFixture, POLL_MS } from "./feed_fixture.ts";
 
 function statusFixture(random = () => 0.5) {
@@ -65,8 +66,45 @@ Deno.test("A lost read is no state while the guard says that the source is well"
   using world = statusFixture();
   world.feed.sources.telemetryFault = outage;
   world.feed.sources.alertFault = outage;
-  await world.feed.clock.advance(3 * POLL_MS);
+  await world.feed.clock.advance(2 * POLL_MS);
   assert.deepEqual(world.statuses(), []);
+});
+
+Deno.test("A tenant that can't be read for long is told so, and so is the log, while the guard says that the source is well", async () => {
+  const hangs = ({ clock }: { readonly clock: FakeClock }) =>
+    new Promise<never>((_, reject) => clock.setTimeout(() => reject(outage()), 2 * POLL_MS));
+  const faults = [{ fault: outage, afterMs: 3 * POLL_MS }, { fault: hangs, afterMs: 3 * POLL_MS }];
+  for (const { fault, afterMs } of faults) {
+    using world = statusFixture();
+    const { feed } = world;
+    await feed.clock.advance(POLL_MS);
+    assert.deepEqual(world.statuses(), []);
+    const since = feed.clock.now() - POLL_MS / 2 + afterMs;
+    feed.sources.telemetryFault = () => fault(feed);
+    await feed.clock.advance(6 * POLL_MS);
+    assert.deepEqual(world.statuses(), [
+      { source: "telemetry", state: "degraded", since, retryAt: since + POLL_MS },
+    ]);
+    feed.sources.telemetryFault = null;
+    await feed.clock.advance(6 * POLL_MS);
+    assert.deepEqual(world.statuses().map(({ state }) => state), ["ok"]);
+    assert.deepEqual(
+      feed.log.records.map(({ event, fields: { tenant, kind } }) => [event, tenant, kind]),
+      [["read_failed", "acme", "unavailable"], ["read_recovered", "acme", undefined]],
+    );
+  }
+});
+
+Deno.test("That nobody wanted a source for long does not make its first lost read a state", async () => {
+  const feed = feedFixture();
+  feed.connect();
+  feed.follow(["dev-1"]);
+  await feed.clock.advance(10 * POLL_MS);
+  feed.sources.alertFault = outage;
+  feed.followAlerts();
+  await feed.clock.advance(2 * POLL_MS);
+  assert.deepEqual(feed.take().flatMap(({ statuses }) => statuses), []);
+  feed.feeds[Symbol.dispose]();
 });
 
 Deno.test("A tenant that the source refuses is told so, since when and until when", async () => {
