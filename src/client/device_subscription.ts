@@ -42,6 +42,8 @@ export class DeviceSubscription {
   #isRefused = false;
   /** Whether who listens to all devices misses what came while windows were sent. */
   #owesCompanions = false;
+  /** Who listens to all devices and was told of this subscription. */
+  readonly #met = new WeakSet<Follower>();
   readonly #newest = new Map<string, Newest>();
   /** In mode every: the newest sample of this frame, for those who want only that. */
   readonly #ofFrame = new Map<string, Newest>();
@@ -68,17 +70,20 @@ export class DeviceSubscription {
     const isLeft = this.followers.size === 0;
     const isBusy = this.#pass !== null && this.#pass.remaining?.size !== 0;
     const continuous = context.companions.filter((follower) => follower.isContinuous);
+    for (const follower of continuous) this.#meet(follower);
+    const isOwed = continuous.some((follower) => follower.isOwed(this.deviceId));
     if (isLeft) {
       if (this.#wire === null) return null;
       // With all, the device is followed from now on: what this has still to give would come to nobody.
-      const isOwing = continuous.length > 0 && (isBusy || this.#owesCompanions);
+      const isOwing = continuous.length > 0 && (isBusy || this.#owesCompanions || isOwed);
       if (!isOwing || this.#isRefused) return { name: "unsubscribe" };
     }
     if (isBusy || this.#isRefused) return null;
     const all = [...this.followers].filter((follower) => !follower.isRefused);
     if (all.length === 0 && !isLeft) return null;
     const needs = unionOf([...all, ...context.companions].map((follower) => follower.needs));
-    const isNew = this.#wire === null || this.#owesCompanions || !sameNeeds(this.#wire, needs);
+    const isNew = this.#wire === null || this.#owesCompanions || isOwed ||
+      !sameNeeds(this.#wire, needs);
     let due = all.filter((follower) => follower.isDue);
     if (!isNew && due.every((follower) => follower.start().kind === "now")) {
       this.#join(due);
@@ -172,9 +177,12 @@ export class DeviceSubscription {
 
   /** What the subscribe should have served is due again; the subscription before it stays. */
   abandon(): void {
-    this.#wire = this.#pass?.before ?? null;
+    const { before = null, companions = [] } = this.#pass ?? {};
+    this.#wire = before;
     this.#pass = null;
     for (const follower of this.followers) follower.abandon();
+    // What came of the device meanwhile was left to the subscribe.
+    for (const follower of companions) follower.owe(this.deviceId);
   }
 
   lost(): void {
@@ -245,6 +253,12 @@ export class DeviceSubscription {
       }
     }
     this.#ofFrame.clear();
+  }
+
+  #meet(follower: Follower): void {
+    if (this.#met.has(follower)) return;
+    this.#met.add(follower);
+    follower.owe(this.deviceId);
   }
 
   /** Nothing has to be asked for: the newest sample is known, and the next ones are pushed. */

@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { MetricValue, Sample } from "../protocol/server_messages.ts";
 import type { Gap } from "./client_events.ts";
 import type { Needs, Start } from "./device_needs.ts";
+import { OwedPasts } from "./owed_pasts.ts";
 import type { PulsewireError } from "./pulsewire_error.ts";
 import type { SampleWindow } from "./sample_window.ts";
 import { SampleWindows } from "./sample_windows.ts";
@@ -56,6 +57,8 @@ export class Follower {
   #isFilled: boolean;
   /** When what it listens to begins, by this machine's clock; null until it was served. */
   #beganAt: number | null = null;
+  /** Of who listens to all. */
+  readonly #owed: OwedPasts;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
@@ -63,6 +66,7 @@ export class Follower {
     const { clock, lateMs } = options;
     // In mode latest what lies between two reads was left out on purpose, and is not late.
     this.#windows = new SampleWindows({ clock, lateMs: this.needs.mode === "every" ? lateMs : 0 });
+    this.#owed = new OwedPasts(clock);
     this.#since = clock.now();
     this.#isFilled = options.history === null;
   }
@@ -113,8 +117,12 @@ export class Follower {
 
   /** Where it would resume with one device out of all. */
   startOf(deviceId: string): Start {
-    const floor = this.#windows.floorOf(deviceId);
-    return floor === null || !this.isContinuous ? this.start() : { kind: "after", instant: floor };
+    const owed = this.#owed.isDue(deviceId) ? this.#owed.startOf(deviceId) : null;
+    const floor = this.isContinuous ? this.#windows.floorOf(deviceId) : null;
+    if (owed !== null || floor === null) {
+      return owed ?? this.#owed.startOf(deviceId) ?? this.start();
+    }
+    return { kind: "after", instant: floor };
   }
 
   /** A subscribe is on its way that serves it from `start`; `limit` where others made that one begin earlier. */
@@ -123,8 +131,19 @@ export class Follower {
     this.#windows.ask(start, limit);
   }
 
+  /** Whether the device's own subscription has to be asked for what is due to this one. */
+  isOwed(deviceId: string): boolean {
+    return this.#state !== "paused" && this.#owed.isDue(deviceId);
+  }
+
+  /** What is due of the device has to come from its own subscription. */
+  owe(deviceId: string): void {
+    this.#owed.owe(deviceId, this.startOf(deviceId));
+  }
+
   /** History of one device is on its way because of somebody else's subscribe; `limit` as for its own. */
   hold(deviceId: string, limit: string | null): void {
+    this.#owed.coming(deviceId);
     this.#windows.hold(deviceId, limit);
   }
 
@@ -157,7 +176,9 @@ export class Follower {
   /** The history of one device was sent. */
   release(deviceId: string, { isCompanion }: { readonly isCompanion: boolean }): void {
     // Who did not take all of it is still due the rest.
-    if (this.#takes(isCompanion)) this.#windows.release(deviceId);
+    if (!this.#takes(deviceId, isCompanion)) return;
+    this.#windows.release(deviceId);
+    if (isCompanion) this.#owed.came(deviceId);
   }
 
   /** What was asked for is not given. */
@@ -168,6 +189,7 @@ export class Follower {
   /** What it has ends here, and it is due what comes after. */
   fallBehind(): void {
     if (this.#state !== "paused" && this.#state !== "left") this.#state = "due";
+    for (const deviceId of this.#owed.underWay) this.owe(deviceId);
   }
 
   /** It is not asked for again on this connection. */
@@ -184,6 +206,7 @@ export class Follower {
 
   leave(): void {
     this.#state = "left";
+    this.#owed.clear();
     this.#windows.clear();
   }
 
@@ -197,10 +220,10 @@ export class Follower {
     sample: Sample,
     { readAt, isCompanion }: { readonly readAt: string | null; readonly isCompanion: boolean },
   ): void {
-    if (!this.#takes(isCompanion)) return;
+    if (!this.#takes(deviceId, isCompanion)) return;
     const window = this.#windows.of(deviceId);
     if (window.has(sample.timestamp)) return;
-    this.#give(deviceId, sample, { window, readAt, origin: "history" });
+    this.#give(deviceId, sample, { window, readAt, origin: "history", isCompanion });
   }
 
   /** A sample that was pushed; `isOneOfMany` where others need every sample and this one need not be the newest. */
@@ -213,7 +236,7 @@ export class Follower {
       readonly isCompanion?: boolean;
     },
   ): void {
-    if (!this.#takes(isCompanion)) return;
+    if (!this.#takes(deviceId, isCompanion)) return;
     const window = this.#windows.of(deviceId);
     window.release();
     if (this.needs.mode === "every") {
@@ -223,22 +246,26 @@ export class Follower {
       if (isOneOfMany && isLate) return;
       if (this.needs.changesOnly && isSame(window.last, this.#project(sample))) return;
     }
-    this.#give(deviceId, sample, { window, readAt, origin: "live" });
+    this.#give(deviceId, sample, { window, readAt, origin: "live", isCompanion });
   }
 
   /** What a device's own subscription brings does not wait for the answer of the one to all. */
-  #takes(isCompanion: boolean): boolean {
-    const isWaiting = this.#state === "due" || this.#state === "asked";
-    return this.#state === "live" || (isCompanion && isWaiting);
+  #takes(deviceId: string, isCompanion: boolean): boolean {
+    if (!isCompanion) return this.#state === "live";
+    // What comes to all will not bring it.
+    if (this.#state === "paused") this.owe(deviceId);
+    const isTaking = this.#state === "live" || this.#state === "due" || this.#state === "asked";
+    return isTaking && !this.#owed.isDue(deviceId);
   }
 
   #give(
     deviceId: string,
     sample: Sample,
-    { window, readAt, origin }: {
+    { window, readAt, origin, isCompanion }: {
       readonly window: SampleWindow;
       readonly readAt: string | null;
       readonly origin: DeviceSample["origin"];
+      readonly isCompanion: boolean;
     },
   ): void {
     const { timestamp } = sample;
@@ -247,6 +274,7 @@ export class Follower {
       const { metrics } = projected;
       if (!this.#options.take({ device_id: deviceId, timestamp, metrics, origin })) {
         this.#state = "paused";
+        if (isCompanion) this.owe(deviceId);
         return;
       }
       window.last = projected;
