@@ -55,6 +55,8 @@ export class Follower {
   #since: number;
   /** Whether what it wished for at first is here. */
   #isFilled: boolean;
+  /** Whether a subscribe to what it listens to was ever sent for it. */
+  #wasAsked = false;
   /** When what it listens to begins, by this machine's clock; null until it was served. */
   #beganAt: number | null = null;
   /** Of who listens to all. */
@@ -98,7 +100,8 @@ export class Follower {
   start(): Start {
     const { history, clock, lateMs } = this.#options;
     if (!this.isContinuous) return { kind: "now" };
-    const resumed = this.#windows.start();
+    // What one device's own subscription brought before says nothing of the others.
+    const resumed = this.#wasAsked ? this.#windows.start() : null;
     if (resumed !== null) return resumed;
     const elapsed = Math.max(0, clock.now() - this.#since);
     if (!this.#isFilled) {
@@ -128,6 +131,7 @@ export class Follower {
   /** A subscribe is on its way that serves it from `start`; `limit` where others made that one begin earlier. */
   begin(start: Start, limit: string | null): void {
     this.#state = "asked";
+    this.#wasAsked = true;
     this.#windows.ask(start, limit);
   }
 

@@ -112,6 +112,23 @@ Deno.test("what a device's own history is on its way for does not stand in for t
   assert.deepEqual(given, [-30, -3, 1, 2]);
 });
 
+Deno.test("what a device's own subscription brought first does not shorten the history of all others", async () => {
+  using world = clientWorld();
+  // While this one's history flows, nothing else is asked of every device.
+  world.client.device("*", { mode: "every", historySeconds: 60 }, () => {});
+  const socket = await world.greet();
+  const first = socket.subscribed({ e: { from: at(-60), complete: true } });
+  world.client.device("*", { mode: "every", historySeconds: 600 }, () => {});
+  world.client.device("d", { mode: "every" }, () => {});
+  await world.settle();
+  socket.subscribed({ d: { from: at(-600), complete: true } });
+  socket.page("d", [sample(-1)]);
+  socket.say({ type: "history", device_id: "e", samples: [], done: true, id: first.id });
+  await world.settle();
+  const { device_id, since } = socket.last("subscribe");
+  assert.deepEqual([device_id, since], ["*", at(-600)]);
+});
+
 Deno.test("a device's own subscribe that fails takes nothing from who listens to every device", async () => {
   using world = clientWorld();
   const given: unknown[] = [];
