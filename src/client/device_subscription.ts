@@ -9,6 +9,7 @@ import type { HistoryMessage, Resume, Sample } from "../protocol/server_messages
 import { earliest, type Needs, sameNeeds, unionOf } from "./device_needs.ts";
 import { isMissing, limitOf, type Pass, type Plan } from "./device_pass.ts";
 import type { Follower } from "./follower.ts";
+import { type Newest, NewestSamples } from "./newest_samples.ts";
 import type { PulsewireError } from "./pulsewire_error.ts";
 
 export interface PlanContext {
@@ -29,8 +30,6 @@ export interface Push {
   readonly isCompanion: boolean;
 }
 
-type Newest = Pick<Push, "sample" | "readAt"> & Partial<Pick<Push, "isCompanion">>;
-
 const NOBODY: ReadonlySet<string> = new Set();
 
 export class DeviceSubscription {
@@ -44,7 +43,7 @@ export class DeviceSubscription {
   #owesCompanions = false;
   /** Who listens to all devices and was told of this subscription. */
   readonly #met = new WeakSet<Follower>();
-  readonly #newest = new Map<string, Newest>();
+  readonly #newest = new NewestSamples();
   /** In mode every: the newest sample of this frame, for those who want only that. */
   readonly #ofFrame = new Map<string, Newest>();
 
@@ -148,7 +147,7 @@ export class DeviceSubscription {
       if (pass.companions.includes(follower)) continue;
       follower.answered(pass.isUnlisted ? null : devices);
       // Its first value need not wait for the history of others.
-      if (kind === "now" && follower.needs.mode === "latest") this.#replay(follower);
+      if (kind === "now" && follower.needs.mode === "latest") this.#newest.replay(follower);
     }
     pass.remaining = devices;
     if (devices.size === 0) this.#filled(pass, { hadHistory: false });
@@ -212,7 +211,7 @@ export class DeviceSubscription {
     }
     const newest = samples.at(-1);
     if (newest !== undefined && pass.plan.resolutionSeconds === null) {
-      this.#newest.set(deviceId, { sample: newest, readAt });
+      this.#newest.note(deviceId, { sample: newest, readAt, isCompanion: false });
     }
     if (!done) return false;
     for (const follower of pass.starts.keys()) {
@@ -231,11 +230,8 @@ export class DeviceSubscription {
 
   /** A push; where only the newest is wanted of many, it waits for the end of the frame. */
   live(deviceId: string, { sample, readAt, isEvery, isCompanion }: Push): void {
-    const known = this.#newest.get(deviceId);
-    if (known === undefined || known.sample.timestamp <= sample.timestamp) {
-      this.#newest.set(deviceId, { sample, readAt });
-      if (isEvery) this.#ofFrame.set(deviceId, { sample, readAt, isCompanion });
-    }
+    const newest = { sample, readAt, isCompanion };
+    if (this.#newest.note(deviceId, newest) && isEvery) this.#ofFrame.set(deviceId, newest);
     for (const follower of [...this.followers]) {
       if (!isEvery || follower.needs.mode === "every") {
         follower.live(deviceId, sample, { readAt, isOneOfMany: isEvery, isCompanion });
@@ -245,7 +241,7 @@ export class DeviceSubscription {
 
   /** The frame is read. */
   frameEnd(): void {
-    for (const [deviceId, { sample, readAt, isCompanion = false }] of this.#ofFrame) {
+    for (const [deviceId, { sample, readAt, isCompanion }] of this.#ofFrame) {
       for (const follower of [...this.followers]) {
         if (follower.needs.mode === "latest") {
           follower.live(deviceId, sample, { readAt, isOneOfMany: true, isCompanion });
@@ -266,14 +262,8 @@ export class DeviceSubscription {
     for (const follower of followers) {
       follower.begin({ kind: "now" }, null);
       follower.answered(NOBODY);
-      if (follower.needs.mode === "latest") this.#replay(follower);
+      if (follower.needs.mode === "latest") this.#newest.replay(follower);
       follower.filled({ hadHistory: false });
-    }
-  }
-
-  #replay(follower: Follower): void {
-    for (const [deviceId, { sample, readAt }] of this.#newest) {
-      follower.live(deviceId, sample, { readAt, isOneOfMany: true });
     }
   }
 

@@ -1,10 +1,12 @@
 // One listener to a device, or to all: what it has, what it is due, and what of each sample it is given. It is always in
 // one state, and must never be given a sample twice or out of the order that the service sent.
 import type { Clock } from "../clock.ts";
-import type { MetricValue, Sample } from "../protocol/server_messages.ts";
+import type { Sample } from "../protocol/server_messages.ts";
 import type { Gap } from "./client_events.ts";
 import type { Needs, Start } from "./device_needs.ts";
+import { isSameSample } from "./is_same_sample.ts";
 import { OwedPasts } from "./owed_pasts.ts";
+import { projectSample } from "./project_sample.ts";
 import type { PulsewireError } from "./pulsewire_error.ts";
 import type { SampleWindow } from "./sample_window.ts";
 import { SampleWindows } from "./sample_windows.ts";
@@ -59,6 +61,7 @@ export class Follower {
   #wasAsked = false;
   /** When what it listens to begins, by this machine's clock; null until it was served. */
   #beganAt: number | null = null;
+  #stoppedAt: string | null = null;
   /** Of who listens to all. */
   readonly #owed: OwedPasts;
 
@@ -75,6 +78,15 @@ export class Follower {
 
   get isDue(): boolean {
     return this.#state === "due";
+  }
+
+  get isPaused(): boolean {
+    return this.#state === "paused";
+  }
+
+  /** The device of which it could take no more, when it last paused. */
+  get stoppedAt(): string | null {
+    return this.#stoppedAt;
   }
 
   get isRefused(): boolean {
@@ -248,7 +260,8 @@ export class Follower {
     } else {
       const isLate = window.greatest !== null && sample.timestamp < window.greatest;
       if (isOneOfMany && isLate) return;
-      if (this.needs.changesOnly && isSame(window.last, this.#project(sample))) return;
+      const isRepeat = !isOneOfMany && !this.needs.changesOnly;
+      if (!isRepeat && isSameSample(window.last, projectSample(sample, this.needs.metrics))) return;
     }
     this.#give(deviceId, sample, { window, readAt, origin: "live", isCompanion });
   }
@@ -273,11 +286,12 @@ export class Follower {
     },
   ): void {
     const { timestamp } = sample;
-    const projected = this.#project(sample);
+    const projected = projectSample(sample, this.needs.metrics);
     if (projected !== null) {
       const { metrics } = projected;
       if (!this.#options.take({ device_id: deviceId, timestamp, metrics, origin })) {
         this.#state = "paused";
+        this.#stoppedAt = deviceId;
         if (isCompanion) this.owe(deviceId);
         return;
       }
@@ -286,25 +300,4 @@ export class Follower {
     window.note(timestamp, readAt);
     if (origin === "history") this.#windows.begun(deviceId);
   }
-
-  /** The sample with the listener's own metrics; null where it has none of them. */
-  #project(sample: Sample): Sample | null {
-    const { metrics: names } = this.needs;
-    if (names === null) return sample;
-    const found = names.filter((name) => Object.hasOwn(sample.metrics, name));
-    if (found.length === 0) return null;
-    const metrics = Object.fromEntries(
-      found.map((name) => [name, sample.metrics[name] as MetricValue]),
-    );
-    return { timestamp: sample.timestamp, metrics };
-  }
-}
-
-function isSame(one: Sample | null, other: Sample | null): boolean {
-  if (one === null || other === null || one.timestamp !== other.timestamp) return false;
-  const names = Object.keys(one.metrics);
-  return names.length === Object.keys(other.metrics).length &&
-    names.every((name) =>
-      JSON.stringify(one.metrics[name]) === JSON.stringify(other.metrics[name])
-    );
 }

@@ -170,3 +170,35 @@ Deno.test("a loop goes on over a lost connection without gap or repeat", async (
   second.batch(31, pushes(31, 31));
   assert.deepEqual(await take(samples, 11), numbers(21, 31));
 });
+
+Deno.test("a loop that wants repeats and holds fewer samples than there are devices is given each device, and no read twice", async () => {
+  using world = clientWorld();
+  const samples = world.client.samples("*", { changesOnly: false, bufferSize: 2 });
+  const socket = await world.greet();
+  socket.subscribed();
+  const ids = ["a", "b", "c", "d", "e", "f"];
+  const taken: unknown[] = [];
+  socket.batch(1, ids.map((id) => telemetry(id, sample(1))));
+  while (taken.length < 7) {
+    const next = await Promise.race([samples.next(), world.settle()]);
+    await world.settle();
+    if (next === undefined) break;
+    taken.push(next.value?.device_id);
+  }
+  assert.deepEqual(taken, ids);
+});
+
+Deno.test("a loop that is slower than its devices reaches each of them in turn", async () => {
+  using world = clientWorld();
+  const samples = world.client.samples("*", { bufferSize: 2 });
+  const socket = await world.greet();
+  socket.subscribed();
+  const ids = ["a", "b", "c", "d", "e", "f"];
+  const taken = new Set<unknown>();
+  for (let second = 1; second <= 12; second++) {
+    socket.batch(second, ids.map((id) => telemetry(id, sample(second))));
+    taken.add((await samples.next()).value?.device_id);
+    await world.settle();
+  }
+  assert.deepEqual([...taken].sort(), ids);
+});
