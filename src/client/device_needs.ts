@@ -42,7 +42,12 @@ export function unionOf(all: readonly Needs[]): Needs {
 
 export function sameNeeds(one: Needs, other: Needs): boolean {
   return one.mode === other.mode && one.changesOnly === other.changesOnly &&
-    JSON.stringify(one.metrics) === JSON.stringify(other.metrics);
+    sameMetrics(one, other);
+}
+
+/** Whether samples for the one have what samples for the other have; nothing is the same as none. */
+export function sameMetrics(one: Needs | null, other: Needs): boolean {
+  return one !== null && JSON.stringify(one.metrics) === JSON.stringify(other.metrics);
 }
 
 /** The earliest of them. Where instants and spans meet, the service's clock says which it is. */

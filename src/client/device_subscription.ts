@@ -6,7 +6,7 @@
 // want samples as they are stored last: a subscribe replaces the one before, and windows would leave a hole for them.
 import type { MessageId } from "../protocol/client_messages.ts";
 import type { HistoryMessage, Resume, Sample } from "../protocol/server_messages.ts";
-import { earliest, type Needs, sameNeeds, unionOf } from "./device_needs.ts";
+import { earliest, type Needs, sameMetrics, sameNeeds, unionOf } from "./device_needs.ts";
 import { isMissing, limitOf, type Pass, type Plan } from "./device_pass.ts";
 import type { Follower } from "./follower.ts";
 import { type Newest, NewestSamples } from "./newest_samples.ts";
@@ -142,6 +142,8 @@ export class DeviceSubscription {
     // Which devices there are could not be found out, and nothing will say when all have come.
     pass.isUnlisted = devices.delete("*");
     for (const [deviceId, resume] of Object.entries(resumes)) this.#tellGap(pass, deviceId, resume);
+    // What was pushed before may lack metrics that are wanted now.
+    if (!sameMetrics(pass.before, pass.plan.needs)) this.#newest.clear();
     for (const [follower, { kind }] of pass.starts) {
       // They wait for another answer.
       if (pass.companions.includes(follower)) continue;
