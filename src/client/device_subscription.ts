@@ -219,7 +219,25 @@ export class DeviceSubscription {
     for (const follower of pass.starts.keys()) {
       follower.release(deviceId, { isCompanion: pass.companions.includes(follower) });
     }
+    const known = this.#newest.of(deviceId);
+    if (known !== null) this.show(deviceId, known);
     return this.arrived(deviceId);
+  }
+
+  /** The newest sample of its device; null where it may lack metrics that `other` wants. */
+  newestFor(other: DeviceSubscription): Newest | null {
+    const isWhole = this.#wire?.metrics === null ||
+      (other.#wire !== null && sameMetrics(this.#wire, other.#wire));
+    return isWhole ? this.#newest.of(this.deviceId) : null;
+  }
+
+  /** A history has ended with the newest sample, which is not pushed to who wants no more than that. */
+  show(deviceId: string, newest: Newest): void {
+    this.#newest.note(deviceId, newest);
+    for (const follower of [...this.followers]) {
+      if (follower.isContinuous) continue;
+      follower.live(deviceId, newest.sample, { ...newest, isOneOfMany: true });
+    }
   }
 
   /** The history of one device is here; returns whether there is more to plan. */

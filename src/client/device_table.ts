@@ -120,10 +120,12 @@ export class DeviceTable implements Disposable {
     const { done, device_id: deviceId } = message;
     const own = this.#subscriptions.get(deviceId);
     // It took the device's place among all, whose own pages of it come no more.
-    const isWhole = done && own?.isOnWire === true && !own.isAwaiting;
-    if (isWhole && this.#subscriptions.get(EVERY_DEVICE)?.arrived(deviceId) === true) {
-      this.#changed(EVERY_DEVICE);
-    }
+    if (!done || own?.isOnWire !== true || own.isAwaiting) return;
+    const all = this.#subscriptions.get(EVERY_DEVICE);
+    if (all === undefined) return;
+    const newest = own.newestFor(all);
+    if (newest !== null) all.show(deviceId, { ...newest, isCompanion: true });
+    if (all.arrived(deviceId)) this.#changed(EVERY_DEVICE);
   }
 
   frameEnd(): void {
