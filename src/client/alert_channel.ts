@@ -11,6 +11,7 @@ import type {
 import { AlertBook } from "./alert_book.ts";
 import { type Gap, type Stop, stopOf } from "./client_events.ts";
 import { earlierBy, nineDigits } from "./instants.ts";
+import { isDeviceId } from "./is_device_id.ts";
 import { PulsewireError } from "./pulsewire_error.ts";
 import type { Requests } from "./requests.ts";
 import { retryDelayOf } from "./retry_delay.ts";
@@ -57,6 +58,12 @@ export class AlertChannel {
     listener: AlertListener,
     { deviceIds = null }: { readonly deviceIds?: readonly string[] | null } = {},
   ): Stop {
+    // One wrong name would have the service refuse what all listeners ask for together.
+    const wrong = deviceIds?.find((id) => !isDeviceId(id));
+    if (wrong !== undefined || deviceIds?.length === 0) {
+      const message = "deviceIds must name at least one device, and devices only, or be left out";
+      throw new PulsewireError("invalid_options", message, { deviceIds: deviceIds ?? [] });
+    }
     const listening = {
       listener,
       deviceIds: deviceIds === null ? null : new Set(deviceIds),

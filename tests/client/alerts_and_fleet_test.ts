@@ -208,3 +208,16 @@ Deno.test("the fleet is one subscription, and what an earlier connection said is
   await world.settle();
   assert.equal(second.asked("unsubscribe", "fleet").length, 1);
 });
+
+Deno.test("a name that is none is refused where it is written, and spoils nobody else's alerts", async () => {
+  using world = clientWorld();
+  const listen = (deviceIds: readonly string[]) => () =>
+    world.client.alerts(() => {}, { deviceIds });
+  for (const wrong of ["", "*", "a\u0007", "\ud800", "ü".repeat(65)]) {
+    assert.throws(listen(["d", wrong]), { code: "invalid_options" }, wrong);
+  }
+  assert.throws(listen([]), { code: "invalid_options" });
+  listen(["d", "ü".repeat(64)])();
+  const socket = await world.greet();
+  assert.deepEqual(socket.last("subscribe", "alerts").device_ids, ["d", "ü".repeat(64)]);
+});
