@@ -17,7 +17,7 @@ export interface DeviceOptions {
   readonly historySeconds?: number;
   /** First what was stored later than this instant. */
   readonly since?: string | Date;
-  /** History in windows of so many seconds: means of numbers, the last of others. What follows is as it is stored. */
+  /** History in windows of so many whole seconds: means of numbers, the last of others. What follows is as it is stored. */
   readonly resolutionSeconds?: number;
   /** Told when the service could not give all that was asked for, or that was missed. */
   readonly onGap?: (gap: Gap) => unknown;
@@ -39,6 +39,11 @@ export interface DeviceWish {
   readonly history: HistoryWish | null;
 }
 
+const MAX_METRIC_BYTES = 128;
+const MAX_RESOLUTION_SECONDS = 90_000;
+
+const encoder = new TextEncoder();
+
 /** Throws where the service would refuse. */
 export function wishOf(deviceId: string, options: DeviceOptions): DeviceWish {
   const { mode = "latest", metrics, changesOnly = true, historySeconds, since } = options;
@@ -48,15 +53,28 @@ export function wishOf(deviceId: string, options: DeviceOptions): DeviceWish {
   };
   if (typeof deviceId !== "string" || deviceId === "") refuse("Device id must be a string");
   if (metrics?.length === 0) refuse("metrics must name at least one metric, or be left out");
+  if (metrics?.some((name) => !isMetricName(name)) === true) {
+    refuse(`metrics must be names of 1 to ${MAX_METRIC_BYTES} bytes`);
+  }
   if (historySeconds !== undefined && since !== undefined) {
     refuse("historySeconds and since can't be asked for together");
   }
-  if (historySeconds !== undefined && !(historySeconds > 0)) {
+  const isSpan = historySeconds === undefined ||
+    (historySeconds > 0 && Number.isFinite(historySeconds));
+  if (!isSpan) {
     refuse(`historySeconds must be a number above 0, not ${historySeconds}`);
   }
   const hasHistory = historySeconds !== undefined || since !== undefined;
   if (resolutionSeconds !== undefined && !hasHistory) {
     refuse("resolutionSeconds needs historySeconds or since");
+  }
+  const isWindow = resolutionSeconds === undefined ||
+    (Number.isInteger(resolutionSeconds) && resolutionSeconds >= 1 &&
+      resolutionSeconds <= MAX_RESOLUTION_SECONDS);
+  if (!isWindow) {
+    refuse(
+      `resolutionSeconds must be a whole number from 1 to ${MAX_RESOLUTION_SECONDS}, not ${resolutionSeconds}`,
+    );
   }
   return {
     needs: {
@@ -72,6 +90,11 @@ export function wishOf(deviceId: string, options: DeviceOptions): DeviceWish {
       }
       : null,
   };
+}
+
+function isMetricName(name: unknown): boolean {
+  return typeof name === "string" && name !== "" &&
+    encoder.encode(name).length <= MAX_METRIC_BYTES;
 }
 
 function instantOfWish(since: string | Date): string {

@@ -927,7 +927,14 @@ Deno.test("what the service would refuse is refused where it is written", () => 
   assert.throws(listen({ metrics: [] }), { code: "invalid_options" });
   assert.throws(listen({ historySeconds: 0 }), { code: "invalid_options" });
   assert.throws(listen({ historySeconds: 1, since: at(0) }), { code: "invalid_options" });
+  assert.throws(listen({ historySeconds: Number.POSITIVE_INFINITY }), { code: "invalid_options" });
   assert.throws(listen({ resolutionSeconds: 60 }), { code: "invalid_options" });
+  for (const resolutionSeconds of [0, 1.8, 90_001, Number.NaN]) {
+    const options = { historySeconds: 900, resolutionSeconds };
+    assert.throws(listen(options), { code: "invalid_options" }, String(resolutionSeconds));
+  }
+  assert.throws(listen({ metrics: ["a", ""] }), { code: "invalid_options" });
+  assert.throws(listen({ metrics: ["ü".repeat(65)] }), { code: "invalid_options" });
   assert.throws(listen({ since: "yesterday" }), { code: "invalid_options" });
   assert.equal(world.sockets.length, 0);
 });
