@@ -77,7 +77,7 @@ export class Credentials {
     source: TokenSource | TicketSource | undefined,
     signal: AbortSignal,
   ): Promise<string | null> {
-    if (typeof source !== "function") return source ?? null;
+    if (typeof source !== "function") return source === "" ? null : source ?? null;
     const abort = new AbortController();
     const leave = () => abort.abort(signal.reason);
     signal.addEventListener("abort", leave, { once: true });
@@ -90,8 +90,10 @@ export class Credentials {
       const aborted = new Promise<never>((_, reject) =>
         abort.signal.addEventListener("abort", () => reject(abort.signal.reason), { once: true })
       );
-      const value = await Promise.race([source({ signal: abort.signal }), aborted]);
-      return value === "" || value === null ? null : value;
+      const value: unknown = await Promise.race([source({ signal: abort.signal }), aborted]);
+      if (value === "" || value === null) return null;
+      if (typeof value !== "string") throw new TypeError(`It is ${typeof value}, not a string`);
+      return value;
     } catch (cause) {
       throw new PulsewireError("token_failed", "Token could not be had", { cause });
     } finally {

@@ -253,6 +253,21 @@ Deno.test("a platform that can't make the socket is told without what it said of
   assert.ok(world.client.details.retryAt !== null);
 });
 
+Deno.test("what is no string is not shown as a token", async () => {
+  for (const wrong of [undefined, 7, { token: "head.body.sign" }]) {
+    using world = clientWorld({ token: () => wrong as unknown as string, sendTokenAs: "query" });
+    world.client.connect();
+    await world.settle();
+    assert.equal(world.sockets.length, 0);
+    assert.deepEqual(world.errors.map(({ code }) => code), ["token_failed"]);
+  }
+  using world = clientWorld({ token: "" });
+  world.client.connect();
+  await world.settle();
+  assert.equal(world.client.state, "unauthorized");
+  assert.deepEqual(world.errors, []);
+});
+
 Deno.test("a token that nobody hands out in time is given up, and its signal says so", async () => {
   let given: AbortSignal | null = null;
   using world = clientWorld({
