@@ -208,9 +208,9 @@ export class PulsewireClient implements Disposable {
     });
     this.#streams.add(buffer);
     const { phase } = this.#connection;
+    signal?.addEventListener("abort", leave, { once: true });
     if (signal?.aborted === true || phase.name === "closed") leave();
     if (phase.name === "refused") buffer.end(refusalOf(phase.ending));
-    signal?.addEventListener("abort", leave, { once: true });
     return buffer;
   }
 

@@ -157,6 +157,25 @@ Deno.test("a refusal that lasts is thrown in the loop", async () => {
   await assert.rejects(unauthorized.client.samples("d").next(), { code: "unauthorized" });
 });
 
+Deno.test("a loop that has ended leaves nothing at its signal, also where it never began", async () => {
+  const { signal } = new AbortController();
+  const listeners = new Set<unknown>();
+  const watched = Object.create(signal, {
+    aborted: { value: false },
+    addEventListener: { value: (_: string, listener: unknown) => listeners.add(listener) },
+    removeEventListener: { value: (_: string, listener: unknown) => listeners.delete(listener) },
+  });
+  using world = clientWorld();
+  const { samples } = await following(world, { signal: watched });
+  assert.equal(listeners.size, 1);
+  await samples.return?.();
+  world.socket().end(4003, "Unauthorized");
+  await assert.rejects(world.client.samples("d", { signal: watched }).next());
+  world.client.close();
+  await world.client.samples("d", { signal: watched }).next();
+  assert.equal(listeners.size, 0);
+});
+
 Deno.test("a loop goes on over a lost connection without gap or repeat", async () => {
   using world = clientWorld();
   const { samples, socket } = await following(world, { mode: "every" });
