@@ -253,8 +253,7 @@ export class Follower {
     },
   ): void {
     if (!this.#takes(deviceId, isCompanion)) return;
-    const window = this.#windows.of(deviceId);
-    window.release();
+    const window = this.#windows.open(deviceId);
     if (this.needs.mode === "every") {
       if (window.has(sample.timestamp)) return;
     } else {

@@ -26,6 +26,8 @@ const SPREAD_MS = 300_000;
 export class SampleWindows {
   readonly #options: SampleWindowsOptions;
   readonly #windows = new Map<string, SampleWindow>();
+  /** Devices that their own subscriptions hold, and not the one to all. */
+  readonly #heldByOwn = new Set<string>();
   #limit: string | null = null;
   #unbegun: Unbegun | null = null;
 
@@ -61,6 +63,7 @@ export class SampleWindows {
 
   /** One device was asked for on behalf of somebody else; `limit` as for all. */
   hold(deviceId: string, limit: string | null): void {
+    this.#heldByOwn.add(deviceId);
     this.of(deviceId).hold(limit);
   }
 
@@ -68,7 +71,7 @@ export class SampleWindows {
   answered(devices: ReadonlySet<string> | null): void {
     if (devices === null) return;
     for (const [deviceId, window] of this.#windows) {
-      if (!devices.has(deviceId)) window.release();
+      if (!devices.has(deviceId) && !this.#heldByOwn.has(deviceId)) window.release();
     }
     if (this.#unbegun === null) return;
     const left = [...devices].filter((deviceId) => this.floorOf(deviceId) === null);
@@ -84,7 +87,15 @@ export class SampleWindows {
   /** The history of this device is here. */
   release(deviceId: string): void {
     this.begun(deviceId);
-    this.#windows.get(deviceId)?.release();
+    if (this.#windows.has(deviceId)) this.open(deviceId);
+  }
+
+  /** What comes of the device is live. */
+  open(deviceId: string): SampleWindow {
+    this.#heldByOwn.delete(deviceId);
+    const window = this.of(deviceId);
+    window.release();
+    return window;
   }
 
   /** The history of all is here. */
@@ -105,6 +116,7 @@ export class SampleWindows {
   }
 
   clear(): void {
+    this.#heldByOwn.clear();
     this.#windows.clear();
   }
 

@@ -151,3 +151,20 @@ Deno.test("a device's own subscribe that fails takes nothing from who listens to
   socket.say({ type: "history", device_id: "d", samples, done: true, id: again?.id });
   assert.deepEqual(given, [100, 101, 150, 151]);
 });
+
+Deno.test("the answer to every device does not open what a device's own history is held back for", async () => {
+  using world = clientWorld();
+  const given: unknown[] = [];
+  world.client.device("*", { mode: "every" }, ({ metrics }) => given.push(metrics.n));
+  const socket = await world.greet();
+  const answer = answerer(socket);
+  answer();
+  for (const n of [98, 99, 100]) socket.batch(n, [telemetry("d", sample(n))]);
+  world.client.device("d", { historySeconds: 60 }, () => {});
+  world.client.device("*", { mode: "every", since: at(99) }, () => {});
+  await world.settle();
+  const own = answer().find(({ device_id }) => device_id === "d");
+  const samples = [50, 60, 98, 99, 100, 101].map((n) => sample(n));
+  socket.say({ type: "history", device_id: "d", samples, done: true, id: own?.id });
+  assert.deepEqual(given, [98, 99, 100, 101]);
+});
