@@ -237,13 +237,14 @@ export class DeviceTable implements Disposable {
     }
     const { resume = {}, id } = answer;
     for (const { subscription } of part) {
-      const own = resume[subscription.deviceId];
-      const resumes = subscription.deviceId === EVERY_DEVICE
+      const { deviceId } = subscription;
+      const own = Object.hasOwn(resume, deviceId) ? resume[deviceId] : undefined;
+      const resumes = deviceId === EVERY_DEVICE
         ? resume
         : own === undefined
         ? {}
-        : { [subscription.deviceId]: own };
-      if (subscription.answered(id, resumes)) this.#changed(subscription.deviceId);
+        : { [deviceId]: own };
+      if (subscription.answered(id, resumes)) this.#changed(deviceId);
     }
   }
 

@@ -971,3 +971,19 @@ Deno.test("a device that fell silent is told, and a listener that throws is repo
   assert.deepEqual(stale, [{ device_id: "e", last: null }]);
   assert.deepEqual(world.errors.map(({ code }) => code), ["listener_failed"]);
 });
+
+Deno.test("a device may have any name, also one that every object knows", async () => {
+  using world = clientWorld();
+  const { given, listener } = recorder();
+  for (const id of ["constructor", "__proto__"]) world.client.device(id, () => {});
+  const socket = await world.greet();
+  socket.subscribed();
+  for (const id of ["constructor", "__proto__"]) {
+    world.client.device(id, { historySeconds: 60 }, listener);
+    await world.settle();
+    const own = JSON.parse(`{"${id}":{"from":"${at(-60)}","complete":true}}`);
+    socket.subscribed(own);
+    socket.page(id, [sample(-5)]);
+  }
+  assert.deepEqual(given, ["h-5", "h-5"]);
+});
