@@ -1,4 +1,5 @@
-// The clock every waiting part is handed; it must be the only way that feeds, loops and guards learn the time.
+// The clock every waiting part is handed, and how it is waited by; feeds, guards and connections must learn the time from
+// nothing else.
 
 /** What a timer call returns; only ever handed back to `clearTimeout`. */
 export type TimerHandle = unknown;
@@ -33,4 +34,17 @@ export function delay(clock: Clock, delayMs: number, signal: AbortSignal): Promi
     const timer = clock.setTimeout(done, delayMs);
     signal.addEventListener("abort", done, { once: true });
   });
+}
+
+/** Resolves with the work's end, or after `atMostMs` without it; rejects as the work does, where that comes first. */
+export async function waitFor(
+  work: PromiseLike<unknown>,
+  { atMostMs, clock }: { readonly atMostMs: number; readonly clock: Clock },
+): Promise<void> {
+  const isOver = new AbortController();
+  try {
+    await Promise.race([work, delay(clock, atMostMs, isOver.signal)]);
+  } finally {
+    isOver.abort();
+  }
 }

@@ -1,5 +1,6 @@
 // Serves an app on the engine that the settings choose, until told to leave. It knows signals' meaning, not signals.
 import type { App } from "./app.ts";
+import { systemClock as clock, waitFor } from "./clock.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { roomFor } from "./descriptors.ts";
 import { addressOf, listenForClients, listenForMetrics } from "./listen.ts";
@@ -69,11 +70,8 @@ export async function serve(
       await app.drain(config.DRAIN_SECONDS * 1_000);
       await Promise.all([engine.shutdown(STOP_MS), metricsEngine?.shutdown(STOP_MS)]);
       loopLag[Symbol.dispose]();
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const bound = new Promise<void>((resolve) => timer = setTimeout(resolve, STOP_MS));
       // A database that hangs must not hold up who leaves.
-      await Promise.race([app[Symbol.asyncDispose](), bound]);
-      clearTimeout(timer);
+      await waitFor(app[Symbol.asyncDispose](), { atMostMs: STOP_MS, clock });
     },
   };
 }

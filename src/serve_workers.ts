@@ -2,7 +2,7 @@
 // and all of them listen on one port. It knows signals' meaning, not signals.
 import { crossingsOf, feedStateOf } from "./app.ts";
 import { createBack } from "./back.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, waitFor } from "./clock.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { roomFor } from "./descriptors.ts";
 import type { LimitLedger } from "./limits/limits.ts";
@@ -104,11 +104,8 @@ export async function serveWorkers(
       await keeper.leave(config.DRAIN_SECONDS * 1_000);
       await metricsEngine?.shutdown(STOP_MS);
       loopLag[Symbol.dispose]();
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const bound = new Promise<void>((resolve) => timer = setTimeout(resolve, STOP_MS));
       // A database that hangs must not hold up who leaves.
-      await Promise.race([back[Symbol.asyncDispose](), bound]);
-      clearTimeout(timer);
+      await waitFor(back[Symbol.asyncDispose](), { atMostMs: STOP_MS, clock });
     },
   };
 }

@@ -1,7 +1,7 @@
 // Whether traffic should come here: every database was found right and the issuer answered, once, and nobody is leaving.
 // A database that fails later does not turn it: all instances would leave at once, and those who follow the other one
 // with them.
-import { type Clock, delay } from "../clock.ts";
+import { type Clock, waitFor } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 
 type SourceName = "telemetry" | "alerts";
@@ -67,9 +67,7 @@ export class Readiness {
 
   async report(): Promise<ReadinessReport> {
     const { states, keys, isDraining, clock } = this.#options;
-    const waited = new AbortController();
-    await Promise.race([this.look(), delay(clock, REPORT_WAIT_MS, waited.signal)]);
-    waited.abort();
+    await waitFor(this.look(), { atMostMs: REPORT_WAIT_MS, clock });
     const [now, hasKeys] = [states(), keys.isReached()];
     const standing = (source: SourceName) =>
       (this.#found.has(source) ? undefined : this.#faults.get(source)) ?? now[source].state;

@@ -1,5 +1,6 @@
 // The runtime's own WebSockets. It has no message limit and can't terminate a stuck peer, so that the door must have
 // verified a client before it comes here; what this engine can't defend against is said where it is chosen.
+import { systemClock as clock, waitFor } from "../clock.ts";
 import { type Frame, frameText } from "../protocol/frame.ts";
 import type { Admission, Engine, EngineOptions, Socket, SocketEvents } from "./socket.ts";
 import { targetInUrl } from "./request_target.ts";
@@ -42,11 +43,8 @@ export function serveDeno(options: EngineOptions): Engine {
     port,
     async shutdown(graceMs) {
       isStopping = true;
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const grace = new Promise<void>((resolve) => timer = setTimeout(resolve, graceMs));
       // With one stuck peer the runtime's shutdown never resolves.
-      await Promise.race([server.shutdown(), grace]);
-      clearTimeout(timer);
+      await waitFor(server.shutdown(), { atMostMs: graceMs, clock });
     },
   };
 }

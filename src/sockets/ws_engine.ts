@@ -7,6 +7,7 @@ import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 // @ts-types="./ws.d.ts"
 import { WebSocketServer } from "ws";
+import { systemClock as clock, waitFor } from "../clock.ts";
 import { AttendedWebSocket } from "./attended_web_socket.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { ListenerWatch } from "./listener_watch.ts";
@@ -111,10 +112,7 @@ export async function serveWs(options: EngineOptions): Promise<Engine> {
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
       server.closeIdleConnections();
       for (const webSocket of upgraded.values()) webSocket?.close(1001, "Server shutting down");
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const grace = new Promise<void>((resolve) => timer = setTimeout(resolve, graceMs));
-      await Promise.race([closed, grace]);
-      clearTimeout(timer);
+      await waitFor(closed, { atMostMs: graceMs, clock });
       heartbeat[Symbol.dispose]();
       server.closeAllConnections();
       for (const stream of upgraded.keys()) stream.destroy();

@@ -1,7 +1,7 @@
 // Keeps the workers of a service: starts them, starts those that end again, and speaks for all of them where the whole
 // service is asked. It holds no socket, and what is shared it only hands on.
 import type { OwnBack } from "../back.ts";
-import { type Clock, delay } from "../clock.ts";
+import { type Clock, delay, waitFor } from "../clock.ts";
 import { Readiness } from "../http/readiness.ts";
 import type { FeedState } from "../http/stream_status.ts";
 import { type Log, writeLine } from "../observe/log.ts";
@@ -120,18 +120,12 @@ export class Keeper<Start> implements MetricsText {
     const { clock, log } = this.#options;
     // One that is only being started would take clients whom nobody told that all are leaving.
     for (const thread of this.threads) if (!thread.isOpen) void thread.terminate();
-    const left = new AbortController();
-    await Promise.race([
-      Promise.all(
-        this.#open().map((thread) =>
-          thread.leave(withinMs).catch((error) =>
-            log.error("worker_failed", { worker: thread.number, error })
-          )
-        ),
-      ),
-      delay(clock, withinMs + LEAVE_SLACK_MS, left.signal),
-    ]);
-    left.abort();
+    const left = this.#open().map((thread) =>
+      thread.leave(withinMs).catch((error) =>
+        log.error("worker_failed", { worker: thread.number, error })
+      )
+    );
+    await waitFor(Promise.all(left), { atMostMs: withinMs + LEAVE_SLACK_MS, clock });
     this.#stopped.abort();
     await Promise.all(this.threads.map((thread) => thread.terminate()));
   }
