@@ -4,16 +4,8 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { SourceError } from "../sources/source_error.ts";
+import type { SourceState } from "../sources/source_guard.ts";
 import type { SourceName, SourceStatus } from "./seam.ts";
-
-/** How a database is for everybody, as the guard before it sees it. */
-export interface SourceState {
-  readonly state: "unknown" | "ok" | "degraded";
-  /** When it became so, in milliseconds since the epoch. */
-  readonly since: number;
-  /** When the next attempt may be made; null unless degraded. */
-  readonly retryAt: number | null;
-}
 
 export interface LaneOptions {
   readonly source: SourceName;
@@ -24,6 +16,7 @@ export interface LaneOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
+  /** How the database is for everybody, as the guard before it sees it. */
   readonly state: () => SourceState;
   /** Told when the source begins to fail this tenant and when it serves it again. */
   readonly changed: (status: SourceStatus) => void;

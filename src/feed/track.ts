@@ -74,11 +74,6 @@ export class Track {
     return this.#sweep?.from ?? this.#floor;
   }
 
-  /** Whether the last read was truncated, so that there is more to be read however the device is. */
-  get isSweeping(): boolean {
-    return this.#sweep !== null;
-  }
-
   /** Whether the device and its last read are so young that one short range has all that may be new. */
   isNear(bound: string): boolean {
     if (this.#cursor === null || this.#sweep !== null) return false;

@@ -1,7 +1,7 @@
 // What a tenant's clients are told of the sources: what hits everybody, what hits the tenant alone, and nothing that is
 // not a state yet.
 import assert from "node:assert/strict";
-import type { SourceState } from "../../src/feed/lane.ts";
+import type { SourceState } from "../../src/sources/source_guard.ts";
 import type { SourceName, SourceStatus } from "../../src/feed/seam.ts";
 import { SourceError } from "../../src/sources/source_error.ts";
 import { outage } from "../support/fake_sources.ts";
