@@ -1,6 +1,6 @@
 // What one client was told of its sources' states, so that it is told each change once. It sends nothing.
-import type { SourceName, SourceStatus } from "../feed/seam.ts";
-import type { ServerMessage } from "../protocol/server_messages.ts";
+import type { SourceStatus } from "../feed/seam.ts";
+import type { ServerMessage, SourceName } from "../protocol/server_messages.ts";
 
 export class SourceNotices {
   readonly #told = new Map<SourceName, SourceStatus["state"]>();

@@ -7,9 +7,9 @@ import type {
   DeviceState,
   FleetState,
   Snapshot,
-  SourceName,
   SourceStatus,
 } from "../feed/seam.ts";
+import type { SourceName } from "../protocol/server_messages.ts";
 import { AlertSteps } from "./alert_steps.ts";
 import type { Connection } from "./connection.ts";
 import { HistoryViews } from "./history_views.ts";

@@ -1,8 +1,8 @@
 // Asks about the past until somebody can answer; it must ask no more often than a source that is down bears.
 import { type Clock, delay } from "../clock.ts";
 import { HistoryError } from "../feed/history_error.ts";
-import type { SourceName } from "../feed/seam.ts";
 import type { Log } from "../observe/log.ts";
+import type { SourceName } from "../protocol/server_messages.ts";
 
 export interface UntilAnsweredOptions {
   readonly source: SourceName;

@@ -3,6 +3,7 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { instantOfMs } from "../protocol/nano_instant.ts";
+import type { SourceName } from "../protocol/server_messages.ts";
 import type { SideAnswer, SideQuery, SideRanges, SideReads } from "../sources/side_reads.ts";
 import { SourceError } from "../sources/source_error.ts";
 import type { RangeResult } from "../sources/telemetry_source.ts";
@@ -29,7 +30,7 @@ export interface HistoryReaderOptions {
 
 interface Asked {
   readonly tenantId: string;
-  readonly source: "telemetry" | "alerts";
+  readonly source: SourceName;
 }
 
 /** How long a question waits for others that can share its read. */

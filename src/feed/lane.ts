@@ -3,9 +3,10 @@
 // subscriber.
 import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
+import type { SourceName } from "../protocol/server_messages.ts";
 import { SourceError } from "../sources/source_error.ts";
 import type { SourceState } from "../sources/source_guard.ts";
-import type { SourceName, SourceStatus } from "./seam.ts";
+import type { SourceStatus } from "./seam.ts";
 
 export interface LaneOptions {
   readonly source: SourceName;

@@ -2,7 +2,7 @@
 // hold data only, so that they can be cloned to another thread or another node; no socket, no feed, no function may
 // stand in them.
 import type { Frame } from "../protocol/frame.ts";
-import type { Alert, AlertChanges, Sample } from "../protocol/server_messages.ts";
+import type { Alert, AlertChanges, Sample, SourceName } from "../protocol/server_messages.ts";
 
 /** A change of what one tenant's connections follow; counts are differences, positive or negative. */
 export interface InterestChange {
@@ -110,8 +110,6 @@ export interface FleetState {
   readonly version: number;
   readonly frame: Frame;
 }
-
-export type SourceName = "telemetry" | "alerts";
 
 /** How a source serves this tenant. */
 export interface SourceStatus {

@@ -3,8 +3,7 @@
 // with them.
 import { type Clock, waitFor } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
-
-type SourceName = "telemetry" | "alerts";
+import type { SourceName } from "../protocol/server_messages.ts";
 
 export interface ReadinessOptions {
   /** What each source is doing: `unknown` until it was read for the first time. */

@@ -1,4 +1,5 @@
 // What the HTTP reads ask of whoever can answer; it must know no database.
+import type { SourceName } from "../protocol/server_messages.ts";
 
 /** `unavailable`: nobody can be read now; `missing`: the tenant has nothing to read from; `busy`: too many ask at once. */
 export type Refusal = "unavailable" | "missing" | "busy";
@@ -21,7 +22,7 @@ export interface RestSamples {
   readonly isIncomplete: boolean;
 }
 
-export type SourceStates = Readonly<Record<"telemetry" | "alerts", "unknown" | "ok" | "degraded">>;
+export type SourceStates = Readonly<Record<SourceName, "unknown" | "ok" | "degraded">>;
 
 /** Every question rejects with its signal's reason, and with whatever is our own fault. */
 export interface RestReads {

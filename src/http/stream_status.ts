@@ -6,10 +6,9 @@ import type { Clock } from "../clock.ts";
 import type { LimitName } from "../limits/limits.ts";
 import type { Seating } from "../limits/seats.ts";
 import type { TenantUsage } from "../observe/metrics.ts";
+import type { SourceName } from "../protocol/server_messages.ts";
 import { type BearerOptions, bearerScope, type Bindings } from "./bearer_scope.ts";
 import { refuseOthers } from "./refuse_others.ts";
-
-type SourceName = "telemetry" | "alerts";
 
 export interface StreamStatusOptions extends BearerOptions {
   readonly seats: Seating;

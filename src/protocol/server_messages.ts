@@ -168,13 +168,16 @@ export interface AuthenticatedMessage {
   readonly expires_at: string;
 }
 
+/** The two that a client is told of, whatever databases they are. */
+export type SourceName = "telemetry" | "alerts";
+
 /** Only to connections that asked for `notices`. */
 export type NoticeMessage =
   | { readonly type: "token_expiring"; readonly expires_at: string }
   | { readonly type: "reconnect"; readonly after_ms: number }
   | {
     readonly type: "status";
-    readonly source: "telemetry" | "alerts";
+    readonly source: SourceName;
     readonly state: "ok" | "degraded";
     /** UTC, ISO 8601. */
     readonly since: string;

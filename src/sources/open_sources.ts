@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { Log } from "../observe/log.ts";
 import { type Metrics, NO_METRICS } from "../observe/metrics.ts";
+import type { SourceName } from "../protocol/server_messages.ts";
 import type { AlertSignals } from "./alert_signals.ts";
 import type { AlertSource } from "./alert_source.ts";
 import { createFluxSource } from "./influx/flux_source.ts";
@@ -43,7 +44,7 @@ const RETRY_MAX_MS = 30_000;
 /** Throws TypeError where a setting can't be meant. */
 export function openSources(config: Config, deps: SourceDeps): Sources {
   const { clock, log, metrics = NO_METRICS } = deps;
-  const guard = (name: "telemetry" | "alerts") =>
+  const guard = (name: SourceName) =>
     new SourceGuard({
       name,
       maxReads: config.MAX_READS,

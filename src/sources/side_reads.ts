@@ -3,6 +3,7 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { instantOfMs } from "../protocol/nano_instant.ts";
+import type { SourceName } from "../protocol/server_messages.ts";
 import type { Alert, AlertStateQuery, AlertStatus, AlertTableState } from "./alert_source.ts";
 import type { Sources } from "./open_sources.ts";
 import { SidePlaces } from "./side_places.ts";
@@ -50,8 +51,6 @@ export type SideRanges = Omit<RangeQuery, keyof SideQuery>;
 export type SideAlertState =
   & SideQuery
   & Pick<AlertStateQuery, "limit" | "changedSince" | "changedLimit" | "isCounted">;
-
-type SourceName = "telemetry" | "alerts";
 
 /** Questions that wait for one source, of all tenants and of one. */
 const MAX_WAITING = 256;

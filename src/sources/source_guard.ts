@@ -6,11 +6,12 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { inSpan } from "../observe/traces.ts";
+import type { SourceName } from "../protocol/server_messages.ts";
 import { SourceError } from "./source_error.ts";
 
 export interface SourceGuardOptions {
   /** Name of the source in logs and notices. */
-  readonly name: "telemetry" | "alerts";
+  readonly name: SourceName;
   /** Reads that may be under way at once; the others wait their turn. */
   readonly maxReads: number;
   readonly timeoutMs: number;

@@ -2,7 +2,8 @@
 // not a state yet.
 import assert from "node:assert/strict";
 import type { SourceState } from "../../src/sources/source_guard.ts";
-import type { SourceName, SourceStatus } from "../../src/feed/seam.ts";
+import type { SourceStatus } from "../../src/feed/seam.ts";
+import type { SourceName } from "../../src/protocol/server_messages.ts";
 import { SourceError } from "../../src/sources/source_error.ts";
 import { outage } from "../support/fake_sources.ts";
 import type { FakeClock } from "../support/fake_clock.ts";
