@@ -23,34 +23,55 @@ export interface BearerOptions {
 /** What an engine tells of the peer beside the request. */
 export type Bindings = Peer;
 
-/** The scope of the request's bearer token, or the problem to answer with. */
+type BearerContext = Context<{ Bindings: Bindings }>;
+
+/** The scope of a request that reads, by its bearer token, or the problem to answer with. */
 export async function bearerScope(
-  context: Context<{ Bindings: Bindings }>,
-  { verifier, proxies, ledger, handshakes, requests }: BearerOptions,
+  context: BearerContext,
+  options: BearerOptions,
+): Promise<Scope | Response> {
+  const scope = await verifiedScope(context, options);
+  if (scope instanceof Response) return scope;
+  const waitMs = await options.requests.take(scope.tenantId);
+  return waitMs > 0
+    ? tooMany(context, { limit: "requests_per_second", waitMs, ledger: options.ledger })
+    : scope;
+}
+
+/** The same of a request that costs the tenant no read. */
+export async function verifiedScope(
+  context: BearerContext,
+  { verifier, proxies, ledger, handshakes }: Omit<BearerOptions, "requests">,
 ): Promise<Scope | Response> {
   const { raw } = context.req;
-  const tooMany = (limit: LimitName, waitMs: number) => {
-    ledger.crossed(limit);
-    return problem(context, "too_many_requests", {
-      retryAfterSeconds: Math.ceil(waitMs / 1_000),
-      detail: limitSentence(limit, ledger.values),
-    });
-  };
-  const address = addressKey(proxies.clientOf(context.env.address, raw.headers));
-  const addressWaitMs = await handshakes.take(address);
-  if (addressWaitMs > 0) return tooMany("handshakes_per_second", addressWaitMs);
+  const waitMs = await handshakes.take(
+    addressKey(proxies.clientOf(context.env.address, raw.headers)),
+  );
+  if (waitMs > 0) return tooMany(context, { limit: "handshakes_per_second", waitMs, ledger });
   const credential = findCredential({ search: "", headers: raw.headers }, {
     accept: new Set(["header"]),
   });
   if (credential.kind === "ambiguous") return problem(context, "ambiguous_credential");
   if (credential.kind !== "token") return problem(context, "token_missing");
-  let scope: Scope;
   try {
-    scope = await verifier.verify(credential.token);
+    return await verifier.verify(credential.token);
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
     return problem(context, error.code);
   }
-  const tenantWaitMs = await requests.take(scope.tenantId);
-  return tenantWaitMs > 0 ? tooMany("requests_per_second", tenantWaitMs) : scope;
+}
+
+function tooMany(
+  context: BearerContext,
+  { limit, waitMs, ledger }: {
+    readonly limit: LimitName;
+    readonly waitMs: number;
+    readonly ledger: LimitLedger;
+  },
+): Response {
+  ledger.crossed(limit);
+  return problem(context, "too_many_requests", {
+    retryAfterSeconds: Math.ceil(waitMs / 1_000),
+    detail: limitSentence(limit, ledger.values),
+  });
 }

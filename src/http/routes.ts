@@ -2,10 +2,7 @@
 // who don't upgrade.
 import { Hono } from "hono";
 import { cors } from "hono/cors";
-import { AuthError } from "../auth/auth_error.ts";
-import { findCredential } from "../auth/credential.ts";
 import type { TicketDesk } from "../auth/tickets.ts";
-import type { Verifier } from "../auth/verifier.ts";
 import {
   PAGE_CONFIG_PATH,
   pageConfig,
@@ -14,11 +11,8 @@ import {
   type PageOptions,
 } from "../dashboard/page_file.ts";
 import type { Log } from "../observe/log.ts";
-import { type LimitLedger, limitSentence } from "../limits/limits.ts";
-import type { Rates } from "../limits/token_bucket.ts";
 import type { EngineOptions } from "../sockets/socket.ts";
-import type { Bindings } from "./bearer_scope.ts";
-import { addressKey, type TrustedProxies } from "./client_address.ts";
+import { type Bindings, verifiedScope } from "./bearer_scope.ts";
 import { eventRoutes, type EventsOptions } from "./events.ts";
 import { METRICS_PATH, metricsAnswer, type MetricsText } from "./metrics_page.ts";
 import { problem } from "./problem.ts";
@@ -33,15 +27,10 @@ export interface RoutesOptions extends RestOptions, EventsOptions, StreamStatusO
   readonly readiness: Pick<Readiness, "report">;
   /** Whether the whole service can still act; where nothing is said, whoever answers is all of it. */
   readonly isAlive?: () => boolean | Promise<boolean>;
-  readonly verifier: Verifier;
   readonly tickets: TicketDesk;
   readonly ticketSeconds: number;
   /** Origins whose pages may read answers; null adds no header, so only the service's own page may. */
   readonly allowedOrigins: ReadonlySet<string> | null;
-  readonly proxies: TrustedProxies;
-  readonly ledger: LimitLedger;
-  /** Shared with the door: a ticket costs what a handshake costs. */
-  readonly handshakes: Rates;
   /** A ticket is good here only, so none is given out by a process that goes. */
   readonly isDraining: () => boolean;
   readonly page: PageOptions;
@@ -97,32 +86,12 @@ export function routes(options: RoutesOptions): FetchHandler {
       }),
   );
   app.post("/api/v2/ws-ticket", async (context) => {
-    const { verifier, tickets, ticketSeconds, proxies, ledger, handshakes } = options;
-    const { raw } = context.req;
     if (options.isDraining()) return problem(context, "going_away");
-    const address = addressKey(proxies.clientOf(context.env.address, raw.headers));
-    const waitMs = await handshakes.take(address);
-    if (waitMs > 0) {
-      ledger.crossed("handshakes_per_second");
-      return problem(context, "too_many_requests", {
-        retryAfterSeconds: Math.ceil(waitMs / 1_000),
-        detail: limitSentence("handshakes_per_second", ledger.values),
-      });
-    }
-    const credential = findCredential({ search: "", headers: raw.headers }, {
-      accept: new Set(["header"]),
-    });
-    if (credential.kind === "ambiguous") return problem(context, "ambiguous_credential");
-    if (credential.kind !== "token") return problem(context, "token_missing");
-    try {
-      const scope = await verifier.verify(credential.token);
-      const headers = { "cache-control": "no-store" };
-      const ticket = await tickets.issue(scope);
-      return context.json({ ticket, expires_in: ticketSeconds }, 200, headers);
-    } catch (error) {
-      if (!(error instanceof AuthError)) throw error;
-      return problem(context, error.code);
-    }
+    const scope = await verifiedScope(context, options);
+    if (scope instanceof Response) return scope;
+    const ticket = await options.tickets.issue(scope);
+    const headers = { "cache-control": "no-store" };
+    return context.json({ ticket, expires_in: options.ticketSeconds }, 200, headers);
   });
   app.route("/api/v2", eventRoutes(options));
   app.route("/api/v2", restRoutes(options));
