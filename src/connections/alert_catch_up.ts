@@ -6,6 +6,7 @@ import { instantOfMs } from "../protocol/nano_instant.ts";
 import type { Alert, AlertChanges, Resume } from "../protocol/server_messages.ts";
 import type { Whole } from "./alert_steps.ts";
 import type { AlertNews, AlertSubscription } from "./alert_subscription.ts";
+import { idsOf } from "./alert_view.ts";
 import type { CatchUpDeps } from "./catch_up.ts";
 import type { Connection } from "./connection.ts";
 import { untilAnswered } from "./until_answered.ts";
@@ -164,10 +165,6 @@ async function untilRead(
     const history = await histories.alerts({ tenantId, since, signal });
     return { whole, history, readAt: clock.now() };
   }, { source: "alerts", failed, clock, random, log, signal });
-}
-
-function idsOf(alerts: readonly Alert[]): ReadonlySet<number> {
-  return new Set(alerts.map(({ alert_id }) => alert_id));
 }
 
 function isChanged(before: Alert | undefined, after: Alert): boolean {

@@ -71,7 +71,7 @@ function isOf({ device_id }: Alert, deviceIds: ReadonlySet<string>): boolean {
   return device_id !== null && deviceIds.has(device_id);
 }
 
-function idsOf(alerts: readonly Alert[]): ReadonlySet<number> {
+export function idsOf(alerts: readonly Alert[]): ReadonlySet<number> {
   return new Set(alerts.map(({ alert_id }) => alert_id));
 }
 

@@ -21,7 +21,7 @@ export interface DeviceCatchUpOptions {
 }
 
 /** What one page brought. */
-export interface Progress {
+export interface TakenPage {
   /** Ascending; none that was sent before. The page's own list where it holds nothing else. */
   readonly samples: readonly Sample[];
   /** Whether the present is reached: what is later is in the batches, or pushed. */
@@ -101,7 +101,7 @@ export class DeviceCatchUp {
   }
 
   /** Takes the page that was asked for and says what to send of it. */
-  take({ samples, isLast }: HistoryPage): Progress {
+  take({ samples, isLast }: HistoryPage): TakenPage {
     const { resolutionSeconds } = this.#options;
     const newest = samples.at(-1)?.timestamp ?? this.#position;
     this.#anchor ??= this.#noted;

@@ -1,6 +1,6 @@
 // The forms in which clients asked for messages: with some metrics only, dated, or a tick's in one. Each form is made
 // once, on first use, and shared by all who asked for it; the message itself is never changed.
-import { type Frame, frameOf, frameOfParts } from "../protocol/frame.ts";
+import { areSameFrames, type Frame, frameOf, frameOfParts } from "../protocol/frame.ts";
 import type { MetricValue, PushMessage, ServerMessage } from "../protocol/server_messages.ts";
 
 /** Some metrics' names, and the key by which equal choices are known. */
@@ -75,7 +75,9 @@ export class MessageViews {
       this.#batches = { readAt, as_of: new Date(readAt).toISOString(), frames: [], made: 0 };
     }
     const { as_of, frames: batches } = this.#batches;
-    const known = batches.find(({ parts }) => parts !== null && areSame(parts.frames, frames));
+    const known = batches.find(({ parts }) =>
+      parts !== null && areSameFrames(parts.frames, frames)
+    );
     if (known !== undefined) return known;
     const batch = batchFrame(frames, as_of);
     batches[this.#batches.made++ % KEPT_BATCHES] = batch;
@@ -90,10 +92,6 @@ function batchFrame(frames: readonly Frame[], as_of: string): Frame {
     frames,
     tail: "]}",
   });
-}
-
-function areSame(some: readonly Frame[], others: readonly Frame[]): boolean {
-  return some.length === others.length && some.every((frame, index) => frame === others[index]);
 }
 
 /** The chosen metrics of a sample; null when it holds none of them. */

@@ -39,6 +39,11 @@ export function frameOfParts(message: ServerMessage, parts: Parts): Frame {
   return { message, text: null, wire: null, event: null, bytes: null, parts };
 }
 
+/** Whether these are the very same frames, in the same order. */
+export function areSameFrames(some: readonly Frame[], others: readonly Frame[]): boolean {
+  return some.length === others.length && some.every((frame, nth) => frame === others[nth]);
+}
+
 /** Bytes of the frame's JSON in UTF-8, counted at the first call only. */
 export function frameBytes(frame: Frame): number {
   return frame.bytes ??= frame.parts === null

@@ -1,6 +1,6 @@
 // The bytes of pushes of several messages: sockets that are sent the same ones share one copy of them. It must not keep
 // much of what nobody else is sent.
-import type { Frame } from "../protocol/frame.ts";
+import { areSameFrames, type Frame } from "../protocol/frame.ts";
 import { wiresOf } from "./wire.ts";
 
 interface Joined {
@@ -22,7 +22,7 @@ export class JoinedWires {
   of(frames: readonly Frame[]): Uint8Array {
     const [first] = frames;
     const known = first === undefined ? undefined : this.#kept.get(first);
-    if (known !== undefined && areSame(known.frames, frames)) return known.wire;
+    if (known !== undefined && areSameFrames(known.frames, frames)) return known.wire;
     const wire = wiresOf(frames);
     if (first === undefined || wire.length > MAX_KEPT_BYTES) return wire;
     const replacedBytes = known?.wire.length ?? 0;
@@ -38,8 +38,4 @@ export class JoinedWires {
     this.#kept.clear();
     this.#keptBytes = 0;
   }
-}
-
-function areSame(some: readonly Frame[], others: readonly Frame[]): boolean {
-  return some.length === others.length && some.every((frame, nth) => frame === others[nth]);
 }
