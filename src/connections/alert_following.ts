@@ -1,6 +1,5 @@
 // What connections follow of alerts: keeps the interest of the feed, the tenant's group and each connection's
 // subscription in step, and starts the catching up of those that ask for what changed or missed some of it.
-import { CLOSINGS } from "../errors.ts";
 import type { Feeds } from "../feed/feed_registry.ts";
 import type { InterestChange } from "../feed/seam.ts";
 import type { Log } from "../observe/log.ts";
@@ -9,7 +8,8 @@ import { recoverAlerts, resumeAlerts } from "./alert_catch_up.ts";
 import type { CatchUpDeps } from "./catch_up.ts";
 import { type AlertOptions, AlertSubscription, CORE_ALERTS, kindOf } from "./alert_subscription.ts";
 import type { Connection } from "./connection.ts";
-import type { Progress } from "./device_subscription.ts";
+import { guardHistory } from "./guard_history.ts";
+import type { Begin } from "./progress.ts";
 
 export interface AlertRequest {
   readonly options?: AlertOptions;
@@ -26,11 +26,7 @@ export interface AlertFollowingOptions {
   readonly feeds: Feeds;
   readonly log: Log;
   readonly catchUp: CatchUpDeps;
-  /** Says where a subscription begins with what is known of the alerts. */
-  readonly begin: (
-    connection: Connection,
-    state: { readonly seq: number; readonly readAt: number } | null,
-  ) => Progress;
+  readonly begin: Begin;
 }
 
 export class AlertFollowing {
@@ -103,18 +99,10 @@ export class AlertFollowing {
     subscription.isHeld = true;
     subscription.fetching = life;
     connection.signal.addEventListener("abort", end, { once: true });
-    try {
-      await work(life.signal);
-    } catch (error) {
-      if (life.signal.aborted) return;
-      const { id, group } = connection;
-      this.#options.log.error("history_failed", { connection: id, tenant: group.tenantId, error });
-      const { closeCode, sentence } = CLOSINGS.internal;
-      connection.close(closeCode, sentence);
-    } finally {
-      connection.signal.removeEventListener("abort", end);
-      subscription.fetching = null;
-    }
+    const { signal } = life;
+    await guardHistory(connection, { log: this.#options.log, signal }, () => work(signal));
+    connection.signal.removeEventListener("abort", end);
+    subscription.fetching = null;
   }
 }
 

@@ -10,7 +10,9 @@ import type { Connection } from "./connection.ts";
 import type { DeviceFetching } from "./device_fetching.ts";
 import { followingOf, interestOf, releasedBy } from "./device_interest.ts";
 import type { DeviceStart } from "./device_request.ts";
-import type { DeviceOptions, DeviceSubscription, Progress } from "./device_subscription.ts";
+import type { DeviceOptions, DeviceSubscription } from "./device_subscription.ts";
+import { guardHistory } from "./guard_history.ts";
+import type { Begin } from "./progress.ts";
 import { untilAnswered } from "./until_answered.ts";
 
 export interface AllFollowingOptions {
@@ -28,11 +30,7 @@ export interface AllFollowingOptions {
       readonly isNamed: boolean;
     },
   ) => DeviceSubscription;
-  /** Says whether what was read then is young enough. */
-  readonly begin: (
-    connection: Connection,
-    state: { readonly seq: number; readonly readAt: number } | null,
-  ) => Progress;
+  readonly begin: Begin;
 }
 
 /** So many devices are followed at least before it is looked for those that are gone. */
@@ -136,7 +134,7 @@ export class AllFollowing {
     const { catchUp: { random, log }, clock, fetching, listDevices } = this.#options;
     const { signal } = all;
     const { tenantId } = connection.group;
-    await fetching.guard(connection, async () => {
+    await guardHistory(connection, { log, signal: connection.signal }, async () => {
       const listed = await untilAnswered(() => listDevices(tenantId, signal), {
         source: "telemetry",
         failed: () => all.unlisted(),

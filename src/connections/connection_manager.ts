@@ -12,10 +12,10 @@ import type { CatchUpDeps } from "./catch_up.ts";
 import { AlertFollowing, type AlertRequest } from "./alert_following.ts";
 import { Connection, type ConnectionDeps, type ConnectionMetrics } from "./connection.ts";
 import { Deadlines } from "./deadlines.ts";
-import { DeviceFollowing, type DeviceFollowingOptions } from "./device_following.ts";
+import { DeviceFollowing } from "./device_following.ts";
 import type { DeviceRequest } from "./device_request.ts";
-import type { Progress } from "./device_subscription.ts";
 import { FleetSubscription } from "./fleet_subscription.ts";
+import type { Begin } from "./progress.ts";
 import { PushTurns } from "./push_turns.ts";
 import { TenantGroup } from "./tenant_group.ts";
 import { usageOf } from "./tenant_usage.ts";
@@ -68,7 +68,7 @@ export class ConnectionManager {
       feeds,
       log,
       catchUp: { ...history, clock, log },
-      begin: (...of: Parameters<DeviceFollowingOptions["begin"]>) => this.#begin(...of),
+      begin: this.#begin,
     };
     this.#devices = new DeviceFollowing({ ...shared, clock, listDevices });
     this.#alerts = new AlertFollowing(shared);
@@ -209,17 +209,14 @@ export class ConnectionManager {
   }
 
   /** A young state is due at once; an old one must not pretend to be live, so the subscription waits for the next read. */
-  #begin(
-    connection: Connection,
-    state: { readonly seq: number; readonly readAt: number } | null,
-  ): Progress {
+  readonly #begin: Begin = (connection, state) => {
     const { clock, pollIntervalMs } = this.#options;
     if (state !== null && clock.now() - state.readAt < pollIntervalMs) {
       return { seq: 0, isOwed: false };
     }
     connection.owe();
     return { seq: state?.seq ?? 0, isOwed: true };
-  }
+  };
 
   /** Closes the connections that could not take anything for too long, and ends those that don't answer a close. */
   #sweep(): void {

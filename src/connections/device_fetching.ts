@@ -1,7 +1,6 @@
 // Fetches what subscriptions to devices ask of the past, or have missed of it; until a device has joined the present
 // nothing of it is pushed. It changes no interest.
 import type { Clock } from "../clock.ts";
-import { CLOSINGS } from "../errors.ts";
 import type { Histories } from "../feed/seam.ts";
 import type { Log } from "../observe/log.ts";
 import type { Frame } from "../protocol/frame.ts";
@@ -11,6 +10,7 @@ import { catchUp, type CatchUpDeps, type CatchUpDevice } from "./catch_up.ts";
 import type { Connection } from "./connection.ts";
 import type { DeviceStart } from "./device_request.ts";
 import { CORE_OPTIONS, type DeviceSubscription } from "./device_subscription.ts";
+import { guardHistory } from "./guard_history.ts";
 import { historyFrames } from "./history_frames.ts";
 import { HistoryStart } from "./history_start.ts";
 
@@ -52,19 +52,6 @@ export class DeviceFetching {
     this.#fetch(connection, { subscriptions, start, kind: "lag" });
   }
 
-  /** Runs what goes on beside the pushes: a fault of ours ends the connection, as one in a push does. */
-  async guard(connection: Connection, work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      if (connection.isEnded) return;
-      const { id, group } = connection;
-      this.#options.log.error("history_failed", { connection: id, tenant: group.tenantId, error });
-      const { closeCode, sentence } = CLOSINGS.internal;
-      connection.close(closeCode, sentence);
-    }
-  }
-
   #fetch(connection: Connection, { subscriptions, start, kind }: Fetch): void {
     const { after } = start;
     const devices: CatchUpDevice[] = [];
@@ -98,8 +85,10 @@ export class DeviceFetching {
       parent: connection.signal,
     });
     for (const subscription of held.values()) subscription.start = history;
-    void this.guard(
+    const { log } = this.#options;
+    void guardHistory(
       connection,
+      { log, signal: connection.signal },
       () => this.#catchUp(connection, { start, kind, devices, held, history }),
     );
   }

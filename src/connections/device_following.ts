@@ -10,8 +10,9 @@ import type { Connection } from "./connection.ts";
 import { DeviceFetching } from "./device_fetching.ts";
 import { followingOf, interestOf, releasedBy } from "./device_interest.ts";
 import type { DeviceRequest } from "./device_request.ts";
-import { CORE_OPTIONS, DeviceSubscription, type Progress } from "./device_subscription.ts";
+import { CORE_OPTIONS, DeviceSubscription } from "./device_subscription.ts";
 import { EveryFollow } from "./every_follow.ts";
+import type { Begin } from "./progress.ts";
 
 export interface DeviceFollowingOptions {
   readonly feeds: Feeds;
@@ -20,11 +21,7 @@ export interface DeviceFollowingOptions {
   readonly catchUp: CatchUpDeps;
   /** Finds the tenant's devices. */
   readonly listDevices: AllFollowingOptions["listDevices"];
-  /** Says where a subscription begins with what is known of its device. */
-  readonly begin: (
-    connection: Connection,
-    state: { readonly seq: number; readonly readAt: number } | null,
-  ) => Progress;
+  readonly begin: Begin;
 }
 
 export class DeviceFollowing {

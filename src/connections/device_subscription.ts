@@ -4,16 +4,9 @@ import { type Frame, frameOf } from "../protocol/frame.ts";
 import type { EveryFollow } from "./every_follow.ts";
 import type { HistoryStart } from "./history_start.ts";
 import type { MetricsFilter } from "./message_views.ts";
+import type { Progress } from "./progress.ts";
 import type { Offering, Push } from "./push.ts";
 import type { FollowedDevice, TenantGroup } from "./tenant_group.ts";
-
-/** How far a subscription has come. */
-export interface Progress {
-  /** The read that it was last sent the outcome of; a state is due when its read is a later one. */
-  seq: number;
-  /** Whether it still waits for its first value. */
-  isOwed: boolean;
-}
 
 /** How a client wants a device's samples. */
 export interface DeviceOptions {

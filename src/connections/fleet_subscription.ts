@@ -1,5 +1,5 @@
 // One connection's subscription to its tenant's fleet: told when a count changed, and never otherwise.
-import type { Progress } from "./device_subscription.ts";
+import type { Progress } from "./progress.ts";
 import type { Offering, Push } from "./push.ts";
 import type { TenantGroup } from "./tenant_group.ts";
 
