@@ -227,6 +227,25 @@ Deno.test("A device whose clock is behind is read from its own cursor, without t
   assert.deepEqual(world.samples("slow"), expected);
 });
 
+Deno.test("What comes late of a device whose clock is behind is delivered with its next newer sample", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  const behindMs = 3_600_000;
+  const known = telemetry.store("slow", { ageMs: behindMs + LATE_MS });
+  await begin(world, ["slow"]);
+  const newest = telemetry.store("slow", { ageMs: behindMs });
+  await feed.clock.advance(POLL_MS);
+  assert.deepEqual(world.samples("slow"), [newest]);
+  const late = telemetry.store("slow", { ageMs: behindMs + LATE_MS / 2 });
+  assert.ok(known < late && late < newest);
+  telemetry.forget();
+  await feed.clock.advance(2 * POLL_MS);
+  assert.deepEqual([world.samples("slow"), telemetry.ranges], [[], []], "its newest says nothing");
+  const next = telemetry.store("slow", { ageMs: behindMs });
+  await feed.clock.advance(POLL_MS);
+  assert.deepEqual(world.samples("slow"), [late, next]);
+});
+
 Deno.test("Devices that were silent for very different times are not read from the earliest of them", async () => {
   using world = everyFixture();
   const { feed, telemetry } = world;
