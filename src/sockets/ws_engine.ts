@@ -124,11 +124,15 @@ function createHttpServer(
   { limits, tls, path, fetch, failed, crossed }: EngineOptions,
 ): Server {
   const listener = boundUnanswered(getRequestListener(
-    (request, { incoming: { socket } }) =>
-      fetch(request, {
+    (request, { incoming }) => {
+      // An upgrade without `Connection: Upgrade` comes here, as a request like any other.
+      const fault = isForSockets(incoming, path) ? upgradeFault(request) : null;
+      const { socket } = incoming;
+      return fault ?? fetch(request, {
         address: socket.remoteAddress ?? "",
         terminate: () => void socket.destroy(),
-      }),
+      });
+    },
     {
       overrideGlobalObjects: false,
       errorHandler: (error) => {
@@ -228,7 +232,10 @@ async function judge(options: EngineOptions, request: IncomingMessage): Promise<
   return await options.admit(handshake);
 }
 
-function isForSockets(request: IncomingMessage, path: string): boolean {
+function isForSockets(
+  request: { readonly headers: IncomingMessage["headers"]; readonly url?: string | undefined },
+  path: string,
+): boolean {
   return request.headers.upgrade?.toLowerCase() === "websocket" &&
     targetOf(request.url)?.pathname === path;
 }

@@ -204,6 +204,19 @@ for (const WS_ENGINE of ["ws", "deno"]) {
     assert.equal((await door.refusal(null)).code, 4001);
   });
 
+  test("Malformed upgrades are told what they lack", async () => {
+    await using door = await startHandshakes();
+    const lacks = { "Sec-WebSocket-Key": 400, "Sec-WebSocket-Version": 426, Connection: 400 };
+    for (const [name, status] of Object.entries(lacks)) {
+      const text = upgradeRequest("/api/v2/ws", { without: [name] });
+      using peer = await RawPeer.request(door.service.port, text);
+      assert.equal(peer.status, status, name);
+    }
+    const text = upgradeRequest("/api/v2/ws", { without: ["Upgrade"] });
+    using peer = await RawPeer.request(door.service.port, text);
+    assert.equal(peer.status, 426);
+  });
+
   test("With MAX_REFUSED_SOCKETS of 0 nobody who is refused is upgraded", async () => {
     await using door = await startHandshakes({ MAX_REFUSED_SOCKETS: "0" });
     using peer = await door.knock(null);
