@@ -188,7 +188,11 @@ export class SharedFeeds {
       // Left while what was read of it waited to be told: nobody else would forget it.
       if (counted?.follows(state.deviceId) !== true) continue;
       const held = tenant.devices.get(state.deviceId)?.seq ?? 0;
-      if (held < state.seq) tenant.devices.set(state.deviceId, state);
+      if (held >= state.seq) continue;
+      // One that is gone is told once to who follows all; there may be ever more of them.
+      if (state.sample !== null || counted.names(state.deviceId)) {
+        tenant.devices.set(state.deviceId, state);
+      } else tenant.devices.delete(state.deviceId);
     }
     for (const batch of snapshot.batches) {
       if (counted?.followsEvery(batch.deviceId) !== true) continue;

@@ -82,7 +82,9 @@ export class SnapshotPacker {
   #packDevice({ deviceId, seq, readAt, version, isStale, sample }: DeviceState): DeviceParcel {
     const parcel = { deviceId, seq, readAt, version, isStale };
     if (this.#sent.get(deviceId) === version) return parcel;
-    this.#sent.set(deviceId, version);
+    // One that is gone is told once to who follows all; there may be ever more of them.
+    if (sample !== null || this.#interest.names(deviceId)) this.#sent.set(deviceId, version);
+    else this.#sent.delete(deviceId);
     return { ...parcel, sample };
   }
 

@@ -116,7 +116,8 @@ export class SnapshotUnpacker {
     if (sample !== undefined) {
       const frame = sample === null ? null : telemetryFrame(deviceId, sample);
       kept = { version, sample, frame };
-      this.#kept.set(deviceId, kept);
+      if (sample !== null || this.#interest.names(deviceId)) this.#kept.set(deviceId, kept);
+      else this.#kept.delete(deviceId);
     }
     if (kept === undefined || kept.version !== version) return null;
     return { deviceId, seq, readAt, version, isStale, sample: kept.sample, frame: kept.frame };

@@ -116,6 +116,23 @@ Deno.test("Who follows all devices is given no value for the first that others w
   assert.equal(first?.sample?.timestamp, sampleAt(1).timestamp);
 });
 
+Deno.test("A device that is gone is not told to who follows all devices later", async () => {
+  using service = workersFixture();
+  const { one, other, clock, sources, settle } = service;
+  const all = { tenantId: "acme", connections: 1, all: { latest: 1 } };
+  sources.put("acme", "dev-1", sampleAt(1));
+  one.feeds.change(all);
+  await clock.advance(POLL_MS);
+  sources.telemetry.readLatest = () =>
+    Promise.resolve({ samples: new Map(), unreadable: new Map() });
+  await clock.advance(POLL_MS);
+  const told = one.take().flatMap(({ devices }) => devices.map(({ sample }) => sample));
+  assert.equal(told.at(-1), null);
+  other.feeds.change(all);
+  await settle();
+  assert.deepEqual(other.take(), []);
+});
+
 Deno.test("What was read of a device that all have left before it was told is not kept", async () => {
   using service = workersFixture();
   const { one, other, clock, sources, settle } = service;

@@ -111,6 +111,23 @@ Deno.test("A state whose sample is of another version than the one that is kept 
   assert.deepEqual(unpacker.unpack(parcelOf(first!, false)).devices, [first]);
 });
 
+Deno.test("A device that is gone is told to who follows all, and remembered on neither side", () => {
+  const interest = new Interest();
+  interest.apply({ tenantId: "acme", all: { latest: 1 } });
+  const packer = new SnapshotPacker(interest);
+  const unpacker = new SnapshotUnpacker(interest);
+  const gone = { ...stateOf("a", { seq: 2, version: 2 }), sample: null, frame: null };
+  const cross = (state: DeviceState) => structuredClone(packer.pack(snapshotOf(state)));
+  unpacker.unpack(cross(stateOf("a", { seq: 1, version: 1 }))!);
+  assert.deepEqual(unpacker.unpack(cross(gone)!).devices, [gone]);
+  const again = cross({ ...gone, seq: 3 });
+  assert.equal(again?.devices[0]?.sample, null);
+  const { sample: _, ...unsaid } = again!.devices[0]!;
+  assert.deepEqual(unpacker.unpack({ ...again!, devices: [unsaid] }).devices, []);
+  const back = stateOf("a", { seq: 4, version: 3 });
+  assert.deepEqual(unpacker.unpack(cross(back)!).devices, [back]);
+});
+
 Deno.test("However changes and snapshots cross, a worker is given no state that is not as it was read", () => {
   const devices = ["a", "b"];
   const device = fc.constantFrom(...devices);
