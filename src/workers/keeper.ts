@@ -37,6 +37,8 @@ const RETRY_MAX_MS = 30_000;
 const STEADY_MS = 60_000;
 /** Beyond the time that workers have to leave; one that hangs is ended without it. */
 const LEAVE_SLACK_MS = 2_000;
+/** Who asks what a tenant has open waits no longer for a worker that is busy. */
+const USAGE_WAIT_MS = 1_000;
 
 export class Keeper<Start> implements MetricsText {
   readonly readiness: Readiness;
@@ -90,13 +92,16 @@ export class Keeper<Start> implements MetricsText {
     for (const thread of threads) void this.#keep(thread);
   }
 
-  /** What the tenant has open in all workers. */
+  /** What the tenant has open in all workers that answer. */
   async usageOf(tenantId: string): Promise<WorkerUsage> {
+    const waited = new AbortController();
     const asked = this.#open().map((thread) =>
       // The clients of one that ends meanwhile are gone.
-      thread.usageOf(tenantId).catch(() => null)
+      thread.usageOf(tenantId, waited.signal).catch(() => null)
     );
+    void delay(this.#options.clock, USAGE_WAIT_MS, waited.signal).then(() => waited.abort());
     const usages = (await Promise.all(asked)).filter((usage) => usage !== null);
+    waited.abort();
     return usages.reduce(sumOf, {
       connections: { websocket: 0, events: 0 },
       subscriptions: { device: 0, all_devices: 0, alerts: 0, fleet: 0 },

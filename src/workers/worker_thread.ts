@@ -96,8 +96,8 @@ export class WorkerThread<Start> {
     this.#hasKeys = await this.#link.ask("reachKeys", null);
   }
 
-  usageOf(tenantId: string): Promise<WorkerUsage> {
-    return this.#link.ask("usageOf", tenantId);
+  usageOf(tenantId: string, signal?: AbortSignal): Promise<WorkerUsage> {
+    return this.#link.ask("usageOf", tenantId, signal);
   }
 
   async metrics(): Promise<MetricFamilies> {

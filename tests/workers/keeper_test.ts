@@ -53,6 +53,11 @@ Deno.test("While a worker is stuck the whole service is not alive, and it is aga
       service.log.of("worker_stuck").map(({ fields }) => fields.worker),
       [frozen.number],
     );
+    // Who asks another worker how the stream is gets an answer all the same.
+    let isSaid = false;
+    const usage = service.serving.keeper.usageOf("acme").finally(() => isSaid = true);
+    await until(() => isSaid, { what: "what the other worker has" });
+    assert.deepEqual((await usage).connections, { websocket: 0, events: 0 });
     await Deno.writeTextFile(`${folder}/thaw`, "");
     assert.equal((await answer).connections.websocket, 0);
     await until(async () => (await livez()) === "200 ok\n");
