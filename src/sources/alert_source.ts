@@ -7,6 +7,8 @@ export interface OpenAlertsQuery {
   readonly tenantId: string;
   readonly limit: number;
   readonly signal: AbortSignal;
+  /** Whether a single client asks, beside the ticks. */
+  readonly isAside?: boolean;
 }
 
 /** `OPEN` is what `readOpen` reads, `CLOSED` every other alert. */

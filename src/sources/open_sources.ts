@@ -96,12 +96,17 @@ export function openSources(config: Config, deps: SourceDeps): Sources {
 }
 
 /** Runs a read of a source behind its guard, whose signal takes the place of the query's own. */
-function guarded<Source, Query extends { readonly signal: AbortSignal }, Result>(
+function guarded<
+  Source,
+  Query extends { readonly signal: AbortSignal; readonly isAside?: boolean },
+  Result,
+>(
   { guard, source }: { readonly guard: SourceGuard; readonly source: Source },
   query: Query,
   read: (source: Source, query: Query) => Promise<Result>,
 ): Promise<Result> {
-  return guard.run(query.signal, (signal) => read(source, { ...query, signal }));
+  const { isAside = false } = query;
+  return guard.run(query.signal, (signal) => read(source, { ...query, signal }), { isAside });
 }
 
 interface Opened<Source> {

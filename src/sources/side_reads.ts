@@ -52,6 +52,12 @@ export type SideAlertState =
   & SideQuery
   & Pick<AlertStateQuery, "limit" | "changedSince" | "changedLimit" | "isCounted">;
 
+/** What each question says of itself to the guard before its source. */
+interface Aside {
+  readonly signal: AbortSignal;
+  readonly isAside: true;
+}
+
 /** Questions that wait for one source, of all tenants and of one. */
 const MAX_WAITING = 256;
 const MAX_PER_TENANT = 32;
@@ -85,7 +91,7 @@ export class SideReads {
     return this.#answer(
       "telemetry",
       query,
-      (signal) => telemetry.listDevices({ ...query, signal }),
+      (aside) => telemetry.listDevices({ ...query, ...aside }),
     );
   }
 
@@ -111,8 +117,8 @@ export class SideReads {
     const answer = await this.#answer(
       "telemetry",
       query,
-      (signal) =>
-        telemetry.readRange({ ...query, deviceIds: [deviceId], order: "descending", signal }),
+      (aside) =>
+        telemetry.readRange({ ...query, deviceIds: [deviceId], order: "descending", ...aside }),
     );
     return answer.ok ? { ok: true, value: samplesOf(answer.value, deviceId) } : answer;
   }
@@ -124,14 +130,14 @@ export class SideReads {
     return this.#answer(
       "telemetry",
       query,
-      (signal) => telemetry.readRange({ ...ranges(), tenantId, signal }),
+      (aside) => telemetry.readRange({ ...ranges(), tenantId, ...aside }),
     );
   }
 
   /** The open alerts, what changed lately and the counts. */
   alertState(query: SideAlertState): Promise<SideAnswer<AlertTableState>> {
     const { alerts } = this.#options.sources;
-    return this.#answer("alerts", query, (signal) => alerts.readState({ ...query, signal }));
+    return this.#answer("alerts", query, (aside) => alerts.readState({ ...query, ...aside }));
   }
 
   /** The newest first; one more than is wanted says whether there are more. */
@@ -139,13 +145,13 @@ export class SideReads {
     query: SideQuery & { readonly status: AlertStatus; readonly limit: number },
   ): Promise<SideAnswer<readonly Alert[]>> {
     const { alerts } = this.#options.sources;
-    return this.#answer("alerts", query, (signal) => alerts.readAlerts({ ...query, signal }));
+    return this.#answer("alerts", query, (aside) => alerts.readAlerts({ ...query, ...aside }));
   }
 
   async #answer<Value>(
     source: SourceName,
     { tenantId, signal }: SideQuery,
-    read: (signal: AbortSignal) => Promise<Value>,
+    read: (aside: Aside) => Promise<Value>,
   ): Promise<SideAnswer<Value>> {
     const { clock } = this.#options;
     const missingMs = (this.#missing.get(`${source} ${tenantId}`) ?? 0) - clock.monotonicNow();
@@ -159,7 +165,7 @@ export class SideReads {
       if (parents.some(({ aborted }) => aborted)) leave();
       const answer = await this.#places[source].run(tenantId, {
         signal: life.signal,
-        read: () => read(life.signal),
+        read: () => read({ signal: life.signal, isAside: true }),
       });
       return answer === null
         ? { ok: false, refusal: "busy", retryAfterMs: BUSY_RETRY_MS }

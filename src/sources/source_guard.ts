@@ -76,17 +76,31 @@ export class SourceGuard {
   /**
    * Runs one read in its turn and under the time-out. Throws SourceError `unavailable` at once while the circuit
    * is open, its cause what keeps it open; what the read threw otherwise, and the signal's reason when it aborts first.
+   * `isAside` is a single client's question, beside the ticks.
    */
-  async run<T>(signal: AbortSignal, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    this.#refuseWhileOpen();
-    return await inSpan({ name: `read ${this.#options.name}` }, () => this.#run(signal, read));
+  async run<T>(
+    signal: AbortSignal,
+    read: (signal: AbortSignal) => Promise<T>,
+    { isAside = false }: { readonly isAside?: boolean } = {},
+  ): Promise<T> {
+    this.#refuseWhileOpen(isAside);
+    return await inSpan(
+      { name: `read ${this.#options.name}` },
+      () => this.#run(signal, { read, isAside }),
+    );
   }
 
-  async #run<T>(signal: AbortSignal, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #run<T>(
+    signal: AbortSignal,
+    { read, isAside }: {
+      readonly read: (signal: AbortSignal) => Promise<T>;
+      readonly isAside: boolean;
+    },
+  ): Promise<T> {
     await this.#enter(signal);
     try {
       signal.throwIfAborted();
-      this.#refuseWhileOpen();
+      this.#refuseWhileOpen(isAside);
       return await this.#attempt(signal, read);
     } finally {
       this.#reading--;
@@ -119,9 +133,15 @@ export class SourceGuard {
     }
   }
 
-  #refuseWhileOpen(): void {
+  /**
+   * Whoever asks on and on would make every attempt, and one that takes too long would keep the source from all: an
+   * interval's ticks go first.
+   */
+  #refuseWhileOpen(isAside: boolean): void {
     if (this.#failedProbes === null) return;
-    if (this.#isProbing || this.#options.clock.monotonicNow() < this.#nextProbeAt) {
+    const { clock, retryBaseMs } = this.#options;
+    const mayProbeAt = this.#nextProbeAt + (isAside ? retryBaseMs : 0);
+    if (this.#isProbing || clock.monotonicNow() < mayProbeAt) {
       throw new SourceError(
         "unavailable",
         `Source "${this.#options.name}" is waiting for its next attempt`,

@@ -25,6 +25,8 @@ export interface RangeQuery {
   /** Distinct and not empty; data, as in a query for the newest samples. */
   readonly deviceIds: readonly string[];
   readonly signal: AbortSignal;
+  /** Whether a single client asks, beside the ticks. */
+  readonly isAside?: boolean;
   /** Instant with nine digits; a sample must be later than this. */
   readonly after: string;
   /** Instant with nine digits; a sample must not be later than this, nor than the upper bound of every read. */
@@ -58,6 +60,8 @@ export interface DevicesQuery {
   /** At least 1. */
   readonly limit: number;
   readonly signal: AbortSignal;
+  /** Whether a single client asks, beside the ticks. */
+  readonly isAside?: boolean;
 }
 
 export interface KnownDevice {

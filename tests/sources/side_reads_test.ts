@@ -1,5 +1,7 @@
 // Questions beside the ticks: they wait in line, leave half of the places free, and end with whoever asked.
 import assert from "node:assert/strict";
+import { NO_METRICS } from "../../src/observe/metrics.ts";
+import { openSources } from "../../src/sources/open_sources.ts";
 import { SideReads, type SideReadsOptions } from "../../src/sources/side_reads.ts";
 import { SourceGuard } from "../../src/sources/source_guard.ts";
 import { SourceError } from "../../src/sources/source_error.ts";
@@ -8,6 +10,7 @@ import { fakeClock } from "../support/fake_clock.ts";
 import { fakeSources } from "../support/fake_sources.ts";
 import { memoryLog } from "../support/memory_log.ts";
 import { alertOf, sampleAt } from "../support/samples.ts";
+import { testConfig } from "../support/service.ts";
 
 const MAX_READS = 4;
 
@@ -143,6 +146,24 @@ Deno.test("A source with a single place lets questions have it, one at a time", 
   assert.ok((await Promise.all(asked)).every(({ ok }) => ok));
 });
 
+Deno.test("Questions of one client don't make the attempt that the ticks of all wait for", async () => {
+  const clock = fakeClock();
+  let attempts = 0;
+  const metrics = { ...NO_METRICS, read: () => void attempts++ };
+  await using sources = openSources(testConfig(), { clock, log: memoryLog(), metrics });
+  const { reads } = fixture({ sources, clock });
+  const query = { tenantId: "acme", limit: 1, signal: new AbortController().signal };
+  for (let count = 0; count < 3; count++) await assert.rejects(sources.alerts.readOpen(query));
+  await clock.advance((sources.state().alerts.retryAt ?? 0) - clock.now());
+  for (let count = 0; count < 10; count++) {
+    const answer = await reads.alerts({ ...query, status: "ALL" });
+    assert.equal(answer.ok || answer.refusal, "unavailable");
+  }
+  assert.equal(attempts, 3);
+  await assert.rejects(sources.alerts.readOpen(query));
+  assert.equal(attempts, 4);
+});
+
 Deno.test("Ranges of several devices are one question, passed on as it was asked", async () => {
   const { reads, sources, letGo } = fixture();
   letGo();
@@ -156,7 +177,7 @@ Deno.test("Ranges of several devices are one question, passed on as it was asked
   assert.ok(answer.ok);
   assert.deepEqual([...answer.value.samples], [["dev-1", [sampleAt(4), sampleAt(5)]]]);
   assert.deepEqual([...answer.value.truncated], ["dev-1"]);
-  assert.deepEqual(sources.historyReads, [{ ...RANGE, skipSamples: 3 }]);
+  assert.deepEqual(sources.historyReads, [{ ...RANGE, skipSamples: 3, isAside: true }]);
 });
 
 Deno.test("The state of the alerts is one question, passed on as it was asked", async () => {
@@ -187,7 +208,7 @@ Deno.test("The state of the alerts is one question, passed on as it was asked", 
       counts: { total: 2, bySeverity: { 3: 1, none: 1 } },
     },
   });
-  assert.deepEqual(sources.alertStateReads, [asked]);
+  assert.deepEqual(sources.alertStateReads, [{ ...asked, isAside: true }]);
 });
 
 Deno.test("Questions of several devices and of alerts wait in their source's line, and learn that it can't be read", async () => {

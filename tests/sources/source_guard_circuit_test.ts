@@ -165,6 +165,24 @@ Deno.test("A source that answers nobody any more is an outage, whatever it answe
   assert.equal(guard.state.state, "degraded");
 });
 
+Deno.test("A question beside the ticks leaves the attempt to them for an interval, and makes it where none comes", async () => {
+  const { clock, guard, open, ripen, succeed, calls } = guardFixture();
+  const { signal } = new AbortController();
+  const aside = () => guard.run(signal, () => Promise.resolve("aside"), { isAside: true });
+  await open();
+  await ripen();
+  calls();
+  await clock.advance(BASE_MS - 1);
+  await assert.rejects(aside(), { kind: "unavailable" });
+  assert.equal(await succeed(), "yes");
+  assert.equal(await aside(), "aside");
+  await open();
+  await ripen();
+  await clock.advance(BASE_MS);
+  assert.equal(await aside(), "aside");
+  assert.equal(guard.state.state, "ok");
+});
+
 Deno.test("That everybody is denied is told by the log, and to tenants the source is away", async () => {
   const { fail, ripen, log, guard } = guardFixture();
   assert.deepEqual([await fail("denied"), await fail("denied")], ["denied", "denied"]);
