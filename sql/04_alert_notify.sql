@@ -26,16 +26,17 @@
 -- With another ALERT_TABLE, change the table's name below; the channel's is free.
 
 -- With the rights of whoever writes, and needs none but theirs: everybody may notify. A write must not fail for
--- want of a listener or for what a tenant is called, so that only ids that the service would take are sent.
+-- want of a listener, for what a tenant is called or for the type of its id, so that only ids that the service
+-- would take are sent, as text.
 CREATE OR REPLACE FUNCTION fleet_alert_notify() RETURNS trigger LANGUAGE plpgsql SECURITY INVOKER AS $$
 BEGIN
   IF TG_OP = 'UPDATE' THEN
     PERFORM pg_catalog.pg_notify('fleet_alert', tenant_id)
-    FROM (SELECT tenant_id FROM old_alert UNION SELECT tenant_id FROM new_alert) AS touched
+    FROM (SELECT tenant_id::text FROM old_alert UNION SELECT tenant_id::text FROM new_alert) AS touched
     WHERE tenant_id ~ '^[A-Za-z0-9_-]{1,64}$';
   ELSE
     PERFORM pg_catalog.pg_notify('fleet_alert', tenant_id)
-    FROM (SELECT DISTINCT tenant_id FROM changed_alert) AS touched
+    FROM (SELECT DISTINCT tenant_id::text FROM changed_alert) AS touched
     WHERE tenant_id ~ '^[A-Za-z0-9_-]{1,64}$';
   END IF;
   RETURN NULL;

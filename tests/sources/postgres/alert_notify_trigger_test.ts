@@ -79,4 +79,26 @@ postgresSuite("The trigger", {
       ${insert("own", "own")}; COMMIT`);
     assert.deepEqual(await heardSince(server, hearing.ears), ["own"]);
   },
+
+  async "A table of one's own may hold tenants' ids of another type, and is written as before"(
+    server,
+  ) {
+    const file = new URL("../../../sql/04_alert_notify.sql", import.meta.url);
+    const triggers = (await Deno.readTextFile(file))
+      .replaceAll(/ ON fleet_alert(?=;|\n)/g, " ON plant_alert");
+    await server.execute(`CREATE TABLE plant_alert (tenant_id uuid, status text); ${triggers}`);
+    await using hearing = await hear(server);
+    await heardSince(server, hearing.ears);
+    const tenant = "9d0f1c7e-0b4f-4a53-8f35-0f2c6d4b9a11";
+    for (
+      const statement of [
+        `INSERT INTO plant_alert VALUES ('${tenant}', 'OPEN'), (NULL, 'OPEN')`,
+        "UPDATE plant_alert SET status = 'CLOSED'",
+        "DELETE FROM plant_alert",
+      ]
+    ) {
+      await server.execute(statement);
+      assert.deepEqual(await heardSince(server, hearing.ears), [tenant], statement);
+    }
+  },
 }, { real: true });
