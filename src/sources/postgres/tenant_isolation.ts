@@ -101,7 +101,8 @@ function factsOf(names: readonly string[]): string {
   // Rows and not an array of parameters, of which the planner would make a new plan every time.
   const rows = names.map((name) => `(${name}::text)`).join(", ");
   return `
-    SELECT wanted.name, current_user AS role, class.oid IS NOT NULL AS found, class.relrowsecurity AS enabled,
+    SELECT wanted.name, current_user AS role, class.oid IS NOT NULL AS found,
+           class.relkind IN ('r', 'p') AS is_table, class.relrowsecurity AS enabled,
            class.relforcerowsecurity AS forced, row_security_active(class.oid) AS active,
            CASE WHEN row_security_active(class.oid) THEN NULL ELSE (
              SELECT CASE WHEN me.rolsuper THEN 'is a superuser' WHEN me.rolbypassrls THEN 'has BYPASSRLS' END
@@ -121,6 +122,9 @@ function factsOf(names: readonly string[]): string {
 function lackOf(fact: Row): string | null {
   const { name, role, privilege } = fact;
   if (fact.found !== "t") return "the table does not exist; see sql/01_schema.sql";
+  if (fact.is_table !== "t") {
+    return "it is no table, and only tables are held to policies; name the one behind it";
+  }
   if (privilege !== null) {
     return `role "${role}" ${privilege}, which policies don't hold; DATABASE_ROLE must name another`;
   }

@@ -188,6 +188,15 @@ postgresSuite("A connection in use", {
     await server.execute(`${soundPolicy}; DROP FUNCTION known_tenant`);
   },
 
+  async "A view is refused as one, whatever policies the tables behind it have"(server) {
+    await fill(server);
+    await server.execute(`
+      CREATE VIEW plant_alert AS SELECT * FROM fleet_alert; GRANT SELECT ON plant_alert TO pulse_app`);
+    await using pool = openPool(server, { tables: ["plant_alert"] });
+    await assert.rejects(pool.check(forever().signal), isDenied(/is no table, and only tables/));
+    await server.execute("DROP VIEW plant_alert");
+  },
+
   async "A table's name with quotes and backslashes is the table that is checked"(server) {
     const name = `od"d'\\_`;
     const quoted = `"od""d'\\_"`;
