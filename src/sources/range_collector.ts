@@ -1,11 +1,13 @@
 // Gathers the samples of each device out of rows in any order; it must give each instant once, and no more than asked for.
 import { instantOfNanos, nanosOf } from "../protocol/nano_instant.ts";
-import type { MetricValue, RangeQuery, RangeResult, Sample } from "./telemetry_source.ts";
+import { mergeSamples } from "./merge_samples.ts";
+import type { RangeQuery, RangeResult, Sample } from "./telemetry_source.ts";
 
-type RangeCollectorOptions = Pick<
-  RangeQuery,
-  "deviceIds" | "maxSamples" | "order" | "resolutionSeconds"
->;
+interface RangeCollectorOptions
+  extends Pick<RangeQuery, "deviceIds" | "maxSamples" | "order" | "resolutionSeconds"> {
+  /** Most rows of one device that the database was asked for; one more than samples where nothing is said. */
+  readonly maxRows?: number;
+}
 
 const nanosPerSecond = 1_000_000_000n;
 
@@ -45,13 +47,14 @@ export class RangeCollector {
   }
 
   result(): RangeResult {
-    const { maxSamples, order } = this.#options;
+    const { maxSamples, order, maxRows = maxSamples + 1 } = this.#options;
     const samples = new Map<string, readonly Sample[]>();
     const truncated = new Set<string>();
     const sign = order === "ascending" ? 1 : -1;
     for (const [deviceId, rows] of this.#samples) {
-      if (rows.length > maxSamples) truncated.add(deviceId);
+      const isCut = rows.length >= maxRows;
       if (isInOrder(rows, order)) {
+        if (rows.length > maxSamples) truncated.add(deviceId);
         samples.set(deviceId, rows.length > maxSamples ? rows.slice(0, maxSamples) : rows);
         continue;
       }
@@ -61,9 +64,12 @@ export class RangeCollector {
       const merged: Sample[] = [];
       for (const row of rows) {
         const last = merged.at(-1);
-        if (last?.timestamp === row.timestamp) merged[merged.length - 1] = merge(last, row);
+        if (last?.timestamp === row.timestamp) merged[merged.length - 1] = mergeSamples(last, row);
         else if (merged.push(row) > maxSamples) break;
       }
+      if (isCut || merged.length > maxSamples) truncated.add(deviceId);
+      // Perhaps in the middle of an instant; the next read brings it whole.
+      if (isCut && merged.length > 1) merged.pop();
       samples.set(deviceId, merged.slice(0, maxSamples));
     }
     return { samples, truncated, unreadable: this.#unreadable };
@@ -79,15 +85,6 @@ function isInOrder(rows: readonly Sample[], order: RangeQuery["order"]): boolean
     before = timestamp;
   }
   return true;
-}
-
-/** A device that moved wrote one sample under two sites; where both know a metric, the first row's stays. */
-function merge(first: Sample, second: Sample): Sample {
-  const metrics = new Map<string, MetricValue>([
-    ...Object.entries(second.metrics),
-    ...Object.entries(first.metrics),
-  ]);
-  return { timestamp: first.timestamp, metrics: Object.fromEntries(metrics) };
 }
 
 /** The start of the window that the instant lies in; a database that cuts the first window says a later one. */

@@ -22,14 +22,28 @@ Deno.test("Two rows of one instant are one sample, in which the first row's valu
   assert.equal(truncated.size, 0);
 });
 
-Deno.test("A device with more rows than samples allowed counts as cut, even where two rows were one", () => {
-  const collector = new RangeCollector(options);
-  for (const second of [2, 1, 1]) {
-    collector.add("dev-1", { timestamp: at(second), metrics: { second } });
+Deno.test("A device with more rows than samples allowed is cut before the instant whose other rows may be missing", () => {
+  for (const order of ["ascending", "descending"] as const) {
+    const collector = new RangeCollector({ ...options, order });
+    const seconds = order === "ascending" ? [1, 1, 2] : [2, 2, 1];
+    for (const second of seconds) {
+      collector.add("dev-1", { timestamp: at(second), metrics: { second } });
+    }
+    const { samples, truncated } = collector.result();
+    assert.deepEqual(samples.get("dev-1")?.map(({ timestamp }) => timestamp), [
+      at(seconds[0] ?? 0),
+    ]);
+    assert.deepEqual([...truncated], ["dev-1"]);
   }
-  const { samples, truncated } = collector.result();
-  assert.deepEqual(samples.get("dev-1")?.map(({ timestamp }) => timestamp), [at(1), at(2)]);
-  assert.deepEqual([...truncated], ["dev-1"]);
+});
+
+Deno.test("A device with more rows of one instant than samples allowed has that instant", () => {
+  const collector = new RangeCollector(options);
+  for (const name of ["a", "b", "c"]) {
+    collector.add("dev-1", { timestamp: at(1), metrics: { [name]: 1 } });
+  }
+  const { samples } = collector.result();
+  assert.deepEqual(samples.get("dev-1"), [{ timestamp: at(1), metrics: { c: 1, b: 1, a: 1 } }]);
 });
 
 Deno.test("Rows are put in order whichever way they came, and strangers are left out", () => {

@@ -43,12 +43,25 @@ export interface WindowColumn {
   readonly expression: string;
 }
 
+const NEWEST = { order: "descending", limit: 1, offset: 0 } as const;
+
 /** InfluxQL reads a carriage return as a line feed, which ends a name, and NUL as the query's end, and has no escape for them. */
 const unsayable = /[\r\0]/;
 
-/** The newest sample of each device with all its fields. */
+/**
+ * The newest row of each series with all its fields. A device has several where tags beside its own differ, and its newest
+ * sample may be in rows of more than one.
+ */
 export function influxqlLatestQuery(options: InfluxqlQueryOptions): InfluxqlQuery {
-  return influxqlRangeQuery({ ...options, order: "descending", limit: 1, offset: 0 });
+  const text = `SELECT *::field ${source(options)} GROUP BY * ${ordered(NEWEST)}`;
+  return { text, parameters: parametersOf(options.deviceIds) };
+}
+
+/** A row of each device, of its newest instant. */
+export function influxqlDevicesQuery(
+  options: Omit<InfluxqlQueryOptions, "deviceIds">,
+): InfluxqlQuery {
+  return influxqlRangeQuery({ ...options, deviceIds: "all", ...NEWEST });
 }
 
 /** The samples of each device with all their fields, those of all its series in time order. */

@@ -13,6 +13,7 @@ import { garbageFault, statementFault } from "./influx_fault.ts";
 import type { InfluxOptions } from "./influx_options.ts";
 import {
   type FieldKey,
+  influxqlDevicesQuery,
   influxqlFieldKeysQuery,
   influxqlLatestQuery,
   type InfluxqlQuery,
@@ -31,6 +32,9 @@ import { timeWindow } from "./time_window.ts";
  * body stays below 1 MB, where 2.x refuses forms of more than 10.
  */
 const maxDevicesPerQuery = 1_000;
+
+/** So many series of a device, each of which has a row of an instant, can't cut the only sample that is asked for. */
+const MIN_SAMPLES = 20;
 
 interface Series {
   readonly deviceId: string;
@@ -78,7 +82,10 @@ export function createInfluxqlSource(
     async readRange(range) {
       const { tenantId, deviceIds, resolutionSeconds, order, signal } = range;
       const database = bucketName(bucketTemplate, tenantId);
-      const collector = new RangeCollector(range);
+      const fewest = resolutionSeconds === null ? MIN_SAMPLES : 0;
+      // One more than is wanted tells whether there are more.
+      const limit = Math.max(range.maxSamples, fewest) + 1;
+      const collector = new RangeCollector({ ...range, maxRows: limit });
       const window = rangeBounds(range, options);
       signal.throwIfAborted();
       if (window === null) return collector.result();
@@ -89,8 +96,7 @@ export function createInfluxqlSource(
       );
       if (resolutionSeconds !== null && columns.length === 0) return collector.result();
       const rows = new RangeRows(collector, metadataKeys);
-      // One more than is wanted tells whether there are more.
-      const cut = { order, limit: range.maxSamples + 1, offset: range.skipSamples ?? 0 };
+      const cut = { order, limit, offset: range.skipSamples ?? 0 };
       const common = { measurement, deviceTag, window, ...cut };
       for (const chunk of deviceChunks(deviceIds, maxDevicesPerQuery)) {
         const asked = { ...common, deviceIds: chunk };
@@ -108,7 +114,7 @@ export function createInfluxqlSource(
       const database = bucketName(bucketTemplate, tenantId);
       const window = timeWindow(clock.now(), options);
       const rows = new DeviceRows();
-      const newest = influxqlLatestQuery({ measurement, deviceTag, deviceIds: "all", window });
+      const newest = influxqlDevicesQuery({ measurement, deviceTag, window });
       for (const series of await query(newest, { database, signal })) collect(series, rows);
       return rows.result(limit);
     },

@@ -1,4 +1,5 @@
 // Gathers the newest sample of each device out of rows in any order; it must keep nothing about devices not asked for.
+import { mergeSamples } from "../merge_samples.ts";
 import type { LatestQuery, LatestResult, Sample } from "../telemetry_source.ts";
 import { createMetricReader, instantOf, type RowSink, type StoredRow } from "./stored_row.ts";
 
@@ -39,8 +40,10 @@ export class LatestCollector implements LatestResult, RowSink {
       return;
     }
     const known = this.#samples.get(deviceId);
-    if (known !== undefined && known.timestamp >= timestamp) return;
-    this.#samples.set(deviceId, { timestamp, metrics: this.#readMetrics(row) });
+    if (known !== undefined && known.timestamp > timestamp) return;
+    const sample = { timestamp, metrics: this.#readMetrics(row) };
+    const isOne = known?.timestamp === timestamp;
+    this.#samples.set(deviceId, isOne ? mergeSamples(known, sample) : sample);
   }
 
   /** Points without the tag are nobody's. */

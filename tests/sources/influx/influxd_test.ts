@@ -4,7 +4,7 @@ import { instantOfMs } from "../../../src/protocol/nano_instant.ts";
 import type { InfluxOptions } from "../../../src/sources/influx/influx_options.ts";
 import { createInfluxqlSource } from "../../../src/sources/influx/influxql_source.ts";
 import { SourceError } from "../../../src/sources/source_error.ts";
-import type { LatestResult, RangeResult } from "../../../src/sources/telemetry_source.ts";
+import type { LatestResult, RangeResult, Sample } from "../../../src/sources/telemetry_source.ts";
 import { findInfluxd, openInfluxd } from "../../support/influxd.ts";
 import { influxOptions } from "./influx_fixtures.ts";
 import { lineProtocol } from "./line_protocol.ts";
@@ -201,6 +201,48 @@ testReal("A mean that is too great for a double is no value, and harms no other"
   assert.deepEqual(samples.get("e")?.map(({ metrics }) => ({ ...metrics })), [
     { high: 1.7e308, v: 0.1 },
   ]);
+});
+
+testReal("What several series of a device hold of one instant is one sample", async () => {
+  await using server = await openInfluxd();
+  await server.createDatabase("telemetry_acme");
+  const now = Math.floor(Date.now() / 1_000);
+  const at = (n: number) => instantOfMs((now - 60 + n) * 1_000);
+  const lines = [0, 1, 2, 3].flatMap((n) =>
+    ["a", "b", "c"].map((part) =>
+      `telemetry,device_id=d,part=${part} ${part}=${n} ${now - 60 + n}000000000`
+    )
+  );
+  const behind = `telemetry,device_id=d,part=z old=1 ${now - 90}000000000`;
+  const alone = `telemetry,device_id=e v=1 ${now}000000000`;
+  await server.write("telemetry_acme", [...lines, behind, alone].join("\n"));
+  const source = createInfluxqlSource(influxOptions({ url: server.url }));
+  const { signal } = new AbortController();
+  const whole = (n: number) => ({ timestamp: at(n), metrics: { a: n, b: n, c: n } });
+  const plain = (samples: readonly Sample[] = []) =>
+    samples.map(({ timestamp, metrics }) => ({ timestamp, metrics: { ...metrics } }));
+  for (const deviceIds of [["d", "e"], "all"] as const) {
+    const { samples } = await source.readLatest({ tenantId: "acme", deviceIds, signal });
+    assert.deepEqual([...samples.keys()].sort(), ["d", "e"]);
+    assert.deepEqual(plain([...samples.values()].filter(({ metrics }) => "a" in metrics)), [
+      whole(3),
+    ]);
+  }
+  const query = { tenantId: "acme", deviceIds: ["d"], after: at(-1), until: at(9), signal };
+  for (const maxSamples of [1, 2, 3, 4]) {
+    const cut = { ...query, maxSamples, resolutionSeconds: null };
+    const ascending = await source.readRange({ ...cut, order: "ascending" });
+    const expected = [0, 1, 2, 3].slice(0, maxSamples).map(whole);
+    assert.deepEqual(plain(ascending.samples.get("d")), expected);
+    const [newest] = (await source.readRange({ ...cut, order: "descending" })).samples.get("d") ??
+      [];
+    assert.deepEqual(Object.keys(newest?.metrics ?? {}).sort(), ["a", "b", "c"]);
+  }
+  const { devices } = await source.listDevices({ tenantId: "acme", limit: 5, signal });
+  assert.deepEqual(devices.map(({ device_id: id, last }) => [id, last]), [["e", at(60)], [
+    "d",
+    at(3),
+  ]]);
 });
 
 testReal("A device that wrote one instant under two sites has one sample of it", async () => {
