@@ -29,8 +29,11 @@ export class InfluxConnection implements Disposable {
     if (caCertificate !== undefined) {
       this.#client = Deno.createHttpClient({ caCerts: [caCertificate] });
     }
-    // The transport hands these on to `fetch`.
-    const transportOptions = this.#client === null ? {} : { client: this.#client };
+    // The transport hands these on to `fetch`. A redirect that is followed loses the question or the credentials.
+    const transportOptions = {
+      redirect: "manual",
+      ...(this.#client === null ? {} : { client: this.#client }),
+    };
     this.#transport = new InfluxDB({ url, headers, transportOptions }).transport;
   }
 

@@ -168,6 +168,20 @@ for (const language of ["influxql", "flux"] as const) {
     }
   });
 
+  Deno.test(`${language}: a redirect is followed nowhere, and named for what it is`, async () => {
+    await using target = serveStub(() => new Response(whole[language]));
+    for (const status of [301, 302, 303, 307, 308]) {
+      await using server = serveStub(({ path }) =>
+        new Response("<html>Moved</html>", { status, headers: { location: target.url + path } })
+      );
+      const isNamed = isFault("unavailable", new RegExp(`status is ${status}$`));
+      await assert.rejects(read(language, server.url), isNamed);
+      const source = createSource[language](influxOptions({ url: server.url }));
+      await assert.rejects(source.check(new AbortController().signal), isNamed);
+    }
+    assert.equal(target.requests.length, 0);
+  });
+
   Deno.test(`${language}: a refused connection is unavailable and keeps its cause`, async () => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const url = `http://127.0.0.1:${listener.addr.port}`;
