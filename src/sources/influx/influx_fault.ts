@@ -60,12 +60,13 @@ const sentences: Readonly<Record<SourceErrorKind, string>> = {
 function statusFault(error: HttpError): SourceError {
   const { statusCode } = error;
   const reason = reasonOf(error);
-  const kind = statusKind(statusCode, reason);
+  const kind = statusKind(error, reason);
   const told = `status is ${statusCode}${quoted(kind, reason)}`;
   return new SourceError(kind, `${sentences[kind]}: ${told}`, { cause: error });
 }
 
-function statusKind(statusCode: number, reason: string | null): SourceErrorKind {
+function statusKind(error: HttpError, reason: string | null): SourceErrorKind {
+  const { statusCode } = error;
   if (statusCode === 401) return "denied";
   if (statusCode === 403) return reason !== null && noGrant.test(reason) ? "missing" : "denied";
   if (statusCode === 404) {
@@ -75,7 +76,13 @@ function statusKind(statusCode: number, reason: string | null): SourceErrorKind 
   if (statusCode === 408 || statusCode === 429 || statusCode >= 500 || statusCode < 400) {
     return "unavailable";
   }
-  return reason === null ? "rejected" : reasonKind(reason);
+  if (reason !== null) return reasonKind(reason);
+  return isForeign(error) ? "unavailable" : "rejected";
+}
+
+/** A web server's or a proxy's answer to what only InfluxDB understands; that a question is too long is about it all the same. */
+function isForeign({ statusCode, body }: HttpError): boolean {
+  return statusCode !== 413 && (statusCode === 405 || /^\s*</.test(body ?? ""));
 }
 
 /** `message` is InfluxDB 2.x's, `error` 1.x's. */
