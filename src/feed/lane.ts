@@ -19,7 +19,7 @@ export interface LaneOptions {
   readonly random: () => number;
   /** How the database is for everybody, as the guard before it sees it. */
   readonly state: () => SourceState;
-  /** Told when the source begins to fail this tenant and when it serves it again. */
+  /** Told when the source begins to fail this tenant, when the next attempt is put off, and when it serves again. */
   readonly changed: (status: SourceStatus) => void;
 }
 
@@ -188,8 +188,10 @@ export class Lane {
   }
 
   #become(status: SourceStatus): void {
-    const isTold = this.#status?.state === status.state;
+    const before = this.#status;
     this.#status = status;
+    // Who was told already is not told again; who comes later is told of the next attempt, and not of the first.
+    const isTold = before?.state === status.state && before.retryAt === status.retryAt;
     if (!isTold) this.#options.changed(status);
   }
 }

@@ -131,7 +131,7 @@ export interface Snapshot {
   readonly fleet: FleetState | null;
   /** When the last read of all devices began that is in it, in milliseconds since the epoch; null where none is. */
   readonly allReadAt: number | null;
-  /** Sources whose state changed, or that are degraded when the tenant's feed first learns of it. */
+  /** Sources whose state or next attempt changed, or that are degraded when the tenant's feed first learns of it. */
   readonly statuses: readonly SourceStatus[];
 }
 

@@ -106,6 +106,24 @@ Deno.test("A status says since when, and while degraded when the next attempt is
   });
 });
 
+Deno.test("Who comes in the middle of a long outage is told when the next attempt is, too", async () => {
+  using service = withGuard();
+  const early = service.connect();
+  early.hello("notices");
+  early.follow("dev-1");
+  await service.tick();
+  service.fail("telemetry");
+  const since = new Date(service.clock.now()).toISOString();
+  for (let tick = 0; tick < 60; tick++) await service.tick();
+  const late = service.connect();
+  late.hello("notices");
+  late.follow("dev-1");
+  assert.deepEqual(late.take().filter(({ type }) => type === "status"), [
+    { type: "status", source: "telemetry", state: "degraded", since, retry_in_ms: 200 },
+  ]);
+  assert.equal(early.short().filter((message) => message.startsWith("status")).length, 1);
+});
+
 Deno.test("Who begins to follow a degraded source, or to ask for notices, is told at once", async () => {
   using service = withGuard();
   const client = service.connect();
