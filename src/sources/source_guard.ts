@@ -56,6 +56,8 @@ export class SourceGuard {
   /** What the last attempt of this outage ran into. */
   #fault: unknown;
   #state: SourceState;
+  /** When the outage began, on the monotonic clock. */
+  #degradedAt = 0;
   /** Kinds of faults that the log was told of in this outage; what only an operator can mend must not go unsaid. */
   readonly #told = new Set<string>();
 
@@ -213,7 +215,8 @@ export class SourceGuard {
     if (this.#state.state === "ok") return;
     const { clock, log, name } = this.#options;
     if (this.#state.state === "degraded") {
-      log.info("source_recovered", { source: name, degraded_ms: clock.now() - this.#state.since });
+      const degradedMs = Math.round(clock.monotonicNow() - this.#degradedAt);
+      log.info("source_recovered", { source: name, degraded_ms: degradedMs });
     }
     this.#state = { state: "ok", since: clock.now(), retryAt: null };
   }
@@ -236,7 +239,10 @@ export class SourceGuard {
     const delayMs = Math.round(ceilingMs * (0.5 + random() / 2));
     const now = clock.now();
     this.#nextProbeAt = clock.monotonicNow() + delayMs;
-    if (this.#state.state !== "degraded") this.#told.clear();
+    if (this.#state.state !== "degraded") {
+      this.#told.clear();
+      this.#degradedAt = clock.monotonicNow();
+    }
     const kind = error instanceof SourceError ? error.kind : "unavailable";
     if (!this.#told.has(kind)) {
       this.#told.add(kind);

@@ -1,6 +1,7 @@
 // What a guard lets through while its database is down, and how it finds out that it is back.
 import assert from "node:assert/strict";
 import { SourceError } from "../../src/sources/source_error.ts";
+import { fakeClock } from "../support/fake_clock.ts";
 import { BASE_MS, guardFixture, settled, TIMEOUT_MS } from "./source_guard_fixture.ts";
 
 Deno.test("Three failures in a row open the circuit and a success between them does not let it", async () => {
@@ -266,6 +267,19 @@ Deno.test("The state says since when and until when, and the log says it once a 
     event: "source_recovered",
     fields: { source: "telemetry", degraded_ms: clock.now() - since },
   });
+});
+
+Deno.test("How long an outage took is said as it passed, whatever the wall's clock was set to meanwhile", async () => {
+  const clock = fakeClock();
+  let aheadMs = 0;
+  const wall = { ...clock, now: () => clock.now() + aheadMs };
+  const { fail, log, succeed } = guardFixture({ clock: wall });
+  for (let count = 0; count < 3; count++) await fail();
+  aheadMs = -3_600_000;
+  await clock.advance(BASE_MS);
+  await succeed();
+  const [recovered] = log.of("source_recovered");
+  assert.equal(recovered?.fields.degraded_ms, BASE_MS);
 });
 
 Deno.test("A thousand tenants that ask all through an outage of a minute make a handful of attempts", async () => {
