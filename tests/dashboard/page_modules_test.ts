@@ -43,6 +43,13 @@ Deno.test("Every kind of value that the wire can bring is shown", () => {
     return `${shown.text}|${shown.unit}`;
   };
   assert.equal(show(-21.5, "°C", 2), "−21.50|°C");
+  assert.equal(show(9_007_199_254_740_991), "9,007,199,254,740,991|");
+  assert.equal(show(-3.4028234663852886e38, "V"), "−3.4e38|V");
+  assert.equal(show(1e300), "1e300|");
+  assert.equal(show(-1.2e-9, "A", 3), "−1.2e−9|A");
+  assert.equal(show(0, "A", 3), "0.000|A");
+  assert.equal(show(0.0005, "A", 3), "0.001|A");
+  assert.equal(show(0.0001, "", 0), "0|");
   assert.equal(show(true), "yes|");
   assert.equal(show("9007199254740993"), "9007199254740993|");
   assert.equal(show([1, 2]), "[1,2]|");

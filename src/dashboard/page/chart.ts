@@ -3,6 +3,7 @@
 import uPlot from "uplot";
 import type { AlertLevel } from "./alert_board.ts";
 import type { Line } from "./device_series.ts";
+import { formatNumber, MAX_DECIMALS } from "./format_value.ts";
 import { shift, type TimeWindow } from "./time_window.ts";
 
 /** An alert on the time axis; `to` null where only its beginning is known. */
@@ -107,7 +108,7 @@ export class Chart implements Disposable {
       scales: { x: { time: true, auto: false }, y: { range: (_, low, high) => spread(low, high) } },
       axes: [
         { ...axis, space: 64, size: 26, values: (_, splits, __, ___, step) => times(splits, step) },
-        { ...axis, space: 34, size: AXIS_WIDTH, values: (_, splits) => splits.map(number) },
+        { ...axis, space: 34, size: AXIS_WIDTH, values: (_, splits) => splits.map(axisNumber) },
       ],
       series: [{}, {
         stroke: () => this.#tone(this.#input.isOld ? "--old-line" : "--line"),
@@ -198,6 +199,6 @@ function times(splits: readonly number[], stepSeconds: number): string[] {
   return splits.map((seconds) => format.format(seconds * 1_000));
 }
 
-function number(value: number): string {
-  return value.toLocaleString("en", { maximumFractionDigits: 3 }).replace("-", "−");
+function axisNumber(value: number): string {
+  return formatNumber(value, { least: 0, most: MAX_DECIMALS });
 }

@@ -2,7 +2,7 @@
 import { formatSpan } from "./format_time.ts";
 import { text } from "./strings.ts";
 
-const MAX_DECIMALS = 3;
+export const MAX_DECIMALS = 3;
 const HOUR_SECONDS = 3_600;
 
 export interface ShownValue {
@@ -28,6 +28,18 @@ export function formatValue(
   if (unit === "s" && value >= HOUR_SECONDS) {
     return { text: formatSpan(value * 1_000), unit: "" };
   }
-  const format = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
-  return { text: value.toLocaleString("en", format).replace("-", "−"), unit };
+  return { text: formatNumber(value, { least: decimals, most: decimals }), unit };
+}
+
+/** With so many digits after the point; by its power of ten where those would be made up, or none of its own. */
+export function formatNumber(
+  value: number,
+  { least, most }: { readonly least: number; readonly most: number },
+): string {
+  const size = Math.abs(value);
+  const isTooSmall = most === MAX_DECIMALS && size !== 0 && size < 10 ** -MAX_DECIMALS / 2;
+  const shown = size > Number.MAX_SAFE_INTEGER || isTooSmall
+    ? value.toExponential(2).replace(/\.?0*e\+?/, "e")
+    : value.toLocaleString("en", { minimumFractionDigits: least, maximumFractionDigits: most });
+  return shown.replaceAll("-", "−");
 }
