@@ -329,3 +329,38 @@ Deno.test({
     browser.checkQuiet();
   },
 });
+
+Deno.test({
+  name: "However many alerts of a device are open, what its charts draw can be seen",
+  ignore,
+  async fn() {
+    using fleet = reportingFleet();
+    fleet.report("dev-1");
+    fleet.sources.setAlerts(
+      "acme",
+      Array.from({ length: 60 }, (_, n) => alertOf(n + 1, { device_id: "dev-1" })),
+    );
+    await using service = await startService({ sources: fleet.sources });
+    await using browser = await DashboardBrowser.open();
+    const page = await browser.page(
+      `${service.origin}/#token=${await signToken()}`,
+    );
+    await untilLink(page, "live");
+    await inPage(page, `location.hash = "#/device/dev-1"`);
+    await page.locator(".device-alerts li").nth(59).waitFor();
+    await page.locator(".plot canvas").first().waitFor();
+    const opacity = () =>
+      inPage<number>(
+        page,
+        `(() => {
+          const { width, height } = document.querySelector(".plot canvas");
+          const { data } = document.querySelector(".plot canvas").getContext("2d")
+            .getImageData(width / 2, height / 4, 40, 1);
+          return Math.min(...data.filter((_, place) => place % 4 === 3)) / 255;
+        })()`,
+      );
+    await until(async () => await opacity() > 0.05, BOUND);
+    assert.ok(await opacity() < 0.2, `${await opacity()}`);
+    browser.checkQuiet();
+  },
+});

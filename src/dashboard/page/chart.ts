@@ -155,17 +155,27 @@ export class Chart implements Disposable {
 
   #drawMarks({ ctx, bbox, valToPos }: uPlot): void {
     const { window } = this.#input;
+    const marks = this.#input.marks.filter(({ from, to }) =>
+      from <= window.to && (to ?? from) >= window.from
+    );
+    const x = (time: number) =>
+      valToPos(Math.min(Math.max(time, window.from), window.to), "x", true);
     ctx.save();
-    for (const { from, to, level } of this.#input.marks) {
-      if (from > window.to || (to ?? from) < window.from) continue;
-      ctx.fillStyle = ctx.strokeStyle = this.#tone(TONES[level]);
-      const x = (time: number) =>
-        valToPos(Math.min(Math.max(time, window.from), window.to), "x", true);
-      if (to !== null) {
-        ctx.globalAlpha = 0.1;
-        ctx.fillRect(x(from), bbox.top, x(to) - x(from), bbox.height);
+    // Once for all of a level: one upon another they would cover what is drawn.
+    for (const [level, tone] of Object.entries(TONES)) {
+      ctx.beginPath();
+      for (const { from, to, level: own } of marks) {
+        if (own === level && to !== null) {
+          ctx.rect(x(from), bbox.top, x(to) - x(from), bbox.height);
+        }
       }
+      ctx.fillStyle = this.#tone(tone);
+      ctx.globalAlpha = 0.1;
+      ctx.fill();
+    }
+    for (const { from, level } of marks) {
       if (from < window.from) continue;
+      ctx.fillStyle = ctx.strokeStyle = this.#tone(TONES[level]);
       ctx.globalAlpha = 0.9;
       ctx.lineWidth = devicePixelRatio;
       ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
