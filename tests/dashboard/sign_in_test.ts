@@ -16,9 +16,10 @@ interface Issuer extends AsyncDisposable {
 /** Signs everybody in who comes with a challenge, and gives a token to whoever knows its verifier. */
 async function openIssuer(
   signer: Signer,
-  { modes, lifetimeSeconds = 3_600 }: {
+  { modes, lifetimeSeconds = 3_600, refreshes = true }: {
     readonly modes: readonly string[];
     readonly lifetimeSeconds?: number;
+    readonly refreshes?: boolean;
   },
 ): Promise<Issuer> {
   const grants: URLSearchParams[] = [];
@@ -61,6 +62,10 @@ async function openIssuer(
             if (codes.get(grant.get("code") ?? "") !== challenge) {
               return Response.json({ error: "invalid_grant" }, { status: 400, headers: cors });
             }
+          }
+          if (grant.get("grant_type") === "refresh_token" && !refreshes) {
+            const refusal = { error: "invalid_grant", error_description: "Session has ended" };
+            return Response.json(refusal, { status: 400, headers: cors });
           }
           const exp = Math.ceil(Date.now() / 1_000) + lifetimeSeconds;
           return Response.json({
@@ -159,5 +164,68 @@ Deno.test({
     assert.equal(await inPage(page, "location.search"), "");
     assert.deepEqual(issuer.grants, []);
     browser.checkQuiet();
+  },
+});
+
+Deno.test({
+  name: "A token that ended while the machine slept is exchanged, and nobody is signed out",
+  ignore,
+  async fn() {
+    const signer = await generateSigner("RS256", "k1");
+    await using issuer = await openIssuer(signer, { modes: ["fragment"] });
+    using fleet = reportingFleet();
+    fleet.report("dev-1");
+    await using service = await startService({
+      sources: fleet.sources,
+      settings: { OIDC_ISSUER: issuer.issuer, OIDC_CLIENT_ID: "dashboard" },
+    });
+    await using browser = await DashboardBrowser.open();
+    const page = await browser.page("about:blank");
+    let refusals = 1;
+    await page.routeWebSocket(/api\/v2\/ws/, (socket) => {
+      if (refusals-- > 0) void socket.close({ code: 4001, reason: "Invalid or expired token" });
+      else socket.connectToServer();
+    });
+    await page.goto(service.origin);
+    await page.getByRole("button", { name: "Sign in with your organisation" }).click();
+    await page.getByRole("link", { name: "dev-1" }).waitFor();
+    const grants = () => issuer.grants.map((grant) => grant.get("grant_type"));
+    assert.deepEqual(grants(), ["authorization_code", "refresh_token"]);
+
+    // One that is refused as well is no matter of time.
+    refusals = Number.POSITIVE_INFINITY;
+    await page.reload();
+    await page.getByRole("alert").waitFor();
+    assert.match(await page.getByRole("alert").innerText(), /^The token was refused: .*token/);
+    assert.equal(grants().length, 3);
+    browser.checkQuiet();
+  },
+});
+
+Deno.test({
+  name: "An issuer whose session has ended is told, and what is left of the token is used",
+  ignore,
+  async fn() {
+    const signer = await generateSigner("RS256", "k1");
+    const modes = ["fragment"];
+    for (const lifetimeSeconds of [80, -60]) {
+      await using issuer = await openIssuer(signer, { modes, lifetimeSeconds, refreshes: false });
+      using fleet = reportingFleet();
+      fleet.report("dev-1");
+      await using service = await startService({
+        sources: fleet.sources,
+        settings: { OIDC_ISSUER: issuer.issuer, OIDC_CLIENT_ID: "dashboard" },
+      });
+      await using browser = await DashboardBrowser.open();
+      const page = await browser.page(service.origin, { expected: /status of 400/ });
+      await page.getByRole("button", { name: "Sign in with your organisation" }).click();
+      if (lifetimeSeconds > 0) await page.getByRole("link", { name: "dev-1" }).waitFor();
+      else {
+        await page.getByRole("alert").waitFor();
+        const said = await page.getByRole("alert").innerText();
+        assert.equal(said, "Signing in failed: Session has ended");
+      }
+      browser.checkQuiet();
+    }
   },
 });

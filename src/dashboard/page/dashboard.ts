@@ -1,6 +1,7 @@
 // The page's state beside the live one: who is signed in, as whom, and which view the address names. It starts and ends
 // the connection; it draws nothing.
 import { type Signal, signal } from "@preact/signals";
+import type { StateDetails } from "../../client/client_events.ts";
 import { type DemoTenant, fetchDemoTenants } from "./demo_tenants.ts";
 import { LiveTenant } from "./live_tenant.ts";
 import {
@@ -30,6 +31,8 @@ export interface PageConfig {
 }
 
 const TICK_MS = 1_000;
+/** The close code of a token that is not, or no longer, good. */
+const TOKEN_REFUSED = 4001;
 /** A token is exchanged for another one before its last seconds. */
 const REFRESH_MS = 90_000;
 const DEFAULT_CONFIG: PageConfig = { oidc: null, stale_seconds: 300 };
@@ -51,6 +54,8 @@ export class Dashboard {
   readonly #clock = new ServiceClock();
   #session: Session | null = null;
   #refreshing: Promise<string | null> | null = null;
+  /** What the service refused, and whether the one that came in its place was never let in. */
+  #refused: { readonly token: string; isReplaced: boolean } | null = null;
 
   async start(): Promise<void> {
     const answer = takeAnswer();
@@ -99,6 +104,7 @@ export class Dashboard {
     this.live.value?.[Symbol.dispose]();
     this.live.value = null;
     this.#session = null;
+    this.#refused = null;
     this.endsMs.value = null;
     this.tenantName.value = null;
     forgetSession();
@@ -108,6 +114,7 @@ export class Dashboard {
   #open(session: Session): void {
     this.live.value?.[Symbol.dispose]();
     this.#session = session;
+    this.#refused = null;
     keepSession(session);
     this.reason.value = null;
     const { tenantId, expiresMs } = session.kind === "demo"
@@ -119,11 +126,20 @@ export class Dashboard {
       base: this.#base,
       token: session.kind === "token" ? session.token : () => this.#token(),
       clock: this.#clock,
-      onUnauthorized: (why) => {
-        // A demo that was started again has another secret, and another token for whoever asks.
-        if (session.kind !== "demo") this.signOut(text.signIn.refused(why));
-      },
+      onUnauthorized: (details) => this.#unauthorized(details),
+      onLive: () => void (this.#refused = null),
     });
+  }
+
+  /** A token ends while a machine sleeps: where another one can be had, that is no reason to sign anybody out. */
+  #unauthorized({ reason, closeCode }: StateDetails): void {
+    const session = this.#session;
+    // A demo that was started again has another secret, and another token for whoever asks.
+    if (session === null || session.kind === "demo") return;
+    const canRefresh = session.kind === "oidc" && session.refreshToken !== null &&
+      closeCode === TOKEN_REFUSED && this.#refused?.isReplaced !== true;
+    if (canRefresh) this.#refused ??= { token: session.token, isReplaced: false };
+    else this.signOut(text.signIn.refused(reason ?? ""));
   }
 
   /** One answer for all who ask at once: a refresh token is good once. */
@@ -143,17 +159,27 @@ export class Dashboard {
     if (session?.kind !== "oidc") return session?.token ?? null;
     const { oidc } = this.config.value;
     const { expiresMs } = claimsOf(session.token);
-    const isFresh = expiresMs !== null && expiresMs - this.#clock.now() > REFRESH_MS;
+    const leftMs = (expiresMs ?? 0) - this.#clock.now();
+    const isRefused = this.#refused?.token === session.token;
+    const isFresh = !isRefused && leftMs > REFRESH_MS;
     if (isFresh || oidc === null || session.refreshToken === null) return session.token;
-    const renewed: Session = {
-      kind: "oidc",
-      ...await refreshTokens(oidc, session.refreshToken),
-    };
-    if (this.#session === session) {
-      this.#session = renewed;
-      keepSession(renewed);
+    try {
+      const renewed: Session = {
+        kind: "oidc",
+        ...await refreshTokens(oidc, session.refreshToken),
+      };
+      if (this.#session === session) {
+        this.#session = renewed;
+        keepSession(renewed);
+        if (this.#refused !== null) this.#refused.isReplaced = true;
+      }
+      return renewed.token;
+    } catch (error) {
+      if (!(error instanceof SignInError && error.isRefused)) throw error;
+      if (!isRefused && leftMs > 0) return session.token;
+      if (this.#session === session) this.signOut(text.signIn.failed(error.message));
+      return null;
     }
-    return renewed.token;
   }
 
   async #finish(oidc: OidcConfig, answer: URLSearchParams): Promise<void> {

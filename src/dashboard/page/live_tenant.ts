@@ -23,7 +23,8 @@ export interface LiveTenantOptions {
   /** A text where no other token can be had. */
   readonly token: string | (() => Promise<string | null>);
   readonly clock: ServiceClock;
-  readonly onUnauthorized: (reason: string) => void;
+  readonly onUnauthorized: (details: StateDetails) => void;
+  readonly onLive: () => void;
 }
 
 /** The fleet's rows are drawn at most so often: a tick may bring thousands, and fills come one by one. */
@@ -54,7 +55,7 @@ export class LiveTenant implements Disposable {
   readonly #clock: ServiceClock;
   #drawing: ReturnType<typeof setTimeout> | null = null;
 
-  constructor({ base, token, clock, onUnauthorized }: LiveTenantOptions) {
+  constructor({ base, token, clock, onUnauthorized, onLive }: LiveTenantOptions) {
     const url = new URL("api/v2/ws", base);
     url.protocol = url.protocol.replace("http", "ws");
     url.hash = url.search = "";
@@ -83,7 +84,8 @@ export class LiveTenant implements Disposable {
       this.link.value = { ...details, state, lostMs };
       // The trends of the fleet are made of newest samples, which know nothing of an outage.
       if (!wasArriving && this.isArriving("telemetry")) this.fleet.missed();
-      if (state === "unauthorized") onUnauthorized(details.reason ?? "");
+      if (state === "unauthorized") onUnauthorized(details);
+      if (isConnected && !wasConnected) onLive();
     });
     this.#client.fleet((fleet) => void (this.counts.value = fleet));
     this.#client.alerts((open, change) => {

@@ -16,6 +16,13 @@ export interface OidcTokens {
 /** Says in the page's words why signing in did not work. */
 export class SignInError extends Error {
   override readonly name = "SignInError";
+  /** The issuer answered, and does not give what it was asked for. */
+  readonly isRefused: boolean;
+
+  constructor(message: string, { isRefused = false } = {}) {
+    super(message);
+    this.isRefused = isRefused;
+  }
 }
 
 interface Discovery {
@@ -108,9 +115,8 @@ async function askForTokens(
   });
   const body = await response.json().catch(() => ({})) as Record<string, unknown>;
   if (!response.ok) {
-    throw new SignInError(
-      String(body.error_description ?? body.error ?? `HTTP ${response.status}`),
-    );
+    const why = String(body.error_description ?? body.error ?? `HTTP ${response.status}`);
+    throw new SignInError(why, { isRefused: [400, 401, 403].includes(response.status) });
   }
   // The service reads JWTs. Where the access token is none, the id token says who it is.
   const token = [body.access_token, body.id_token].find((one) =>
