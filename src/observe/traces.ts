@@ -1,13 +1,6 @@
 // Spans for the runtime's own OpenTelemetry: while that is off they cost next to nothing and go nowhere. No URL and no
 // message of an error may stand in one, because a token may stand in them.
-import {
-  type Attributes,
-  context,
-  ProxyTracerProvider,
-  type Span,
-  SpanStatusCode,
-  trace,
-} from "@opentelemetry/api";
+import { context, ProxyTracerProvider, type Span, SpanStatusCode, trace } from "@opentelemetry/api";
 
 const tracer = trace.getTracer("pulsewire");
 
@@ -17,11 +10,11 @@ const NO_SPAN: Pick<Span, "setAttribute"> = Object.freeze({
 
 /** Runs the work in a span of its own that ends with it; while nothing is traced, without one. */
 export function inSpan<T>(
-  { name, attributes = {} }: SpanOptions,
+  { name }: SpanOptions,
   work: (span: Pick<Span, "setAttribute">) => Promise<T>,
 ): Promise<T> {
   if (!isTracing()) return work(NO_SPAN);
-  return tracer.startActiveSpan(name, { attributes }, async (span) => {
+  return tracer.startActiveSpan(name, async (span) => {
     try {
       return await work(span);
     } catch (error) {
@@ -37,15 +30,14 @@ export function inSpan<T>(
 
 export interface SpanOptions {
   readonly name: string;
-  readonly attributes?: Attributes;
 }
 
 /** Begins works in a span that ends when all of them have; whoever began them goes on at once. */
 export function beginInSpan<Works extends readonly (Promise<unknown> | null)[]>(
-  { name, attributes = {} }: SpanOptions,
+  { name }: SpanOptions,
   begin: () => Works,
 ): Works {
-  const span = tracer.startSpan(name, { attributes });
+  const span = tracer.startSpan(name);
   const works = context.with(trace.setSpan(context.active(), span), begin);
   void Promise.allSettled(works).then(() => span.end());
   return works;
