@@ -223,7 +223,7 @@ export class Session implements SocketEvents, TokenHolder {
     const added = deviceIds === "all"
       ? (all === null ? 1 : 0)
       : deviceIds.filter((deviceId) => !devices.has(deviceId)).length;
-    return added === 0 || followed + added <= this.#options.ledger.values.subscriptions;
+    return followed + added <= this.#options.ledger.values.subscriptions;
   }
 
   #greet(asked: readonly string[], id: MessageId | null): void {
