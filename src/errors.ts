@@ -67,6 +67,9 @@ export function headersOf(code: RequestErrorCode): Record<string, string> {
   return isPassing ? { "retry-after": String(RETRY_AFTER_SECONDS) } : {};
 }
 
+/** What a close without a close frame is called (RFC 6455, 7.4.1); nobody is told it. */
+export const ABNORMAL_CLOSE = 1006;
+
 export type MessageErrorCode = keyof typeof MESSAGE_ERRORS;
 export type ClosingName = keyof typeof CLOSINGS;
 export type RequestErrorCode = keyof typeof REQUEST_ERRORS;

@@ -2,7 +2,7 @@
 // no read, and knows of a feed only the two messages of the seam.
 import type { Scope } from "../auth/scope.ts";
 import type { Clock, TimerHandle } from "../clock.ts";
-import { CLOSINGS } from "../errors.ts";
+import { ABNORMAL_CLOSE, CLOSINGS } from "../errors.ts";
 import type { Feeds } from "../feed/feed_registry.ts";
 import type { Snapshot } from "../feed/seam.ts";
 import type { Log } from "../observe/log.ts";
@@ -45,8 +45,6 @@ export interface HistoryOptions extends Omit<CatchUpDeps, "clock" | "log"> {
 const SWEEP_MS = 1_000;
 /** A peer that did not answer a close by then is ended without an answer. */
 const CLOSE_TIMEOUT_MS = 3_000;
-/** What a close without a close frame is called (RFC 6455, 7.4.1). */
-const ABNORMAL_CLOSE = 1006;
 
 export class ConnectionManager {
   /** When the connections' tokens are looked at. */

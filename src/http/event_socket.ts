@@ -2,12 +2,10 @@
 // listen; how an event is framed is the library's doing. It must keep nothing that a reader has left behind.
 import { Buffer } from "node:buffer";
 import { encode, type EventSourceChunk } from "eventsource-encoder";
-import { type ClosingName, CLOSINGS } from "../errors.ts";
+import { ABNORMAL_CLOSE, type ClosingName, CLOSINGS } from "../errors.ts";
 import { type Frame, frameOf, frameText } from "../protocol/frame.ts";
 import type { Socket, SocketEvents } from "../sockets/socket.ts";
 
-/** What a close without a close frame is called (RFC 6455, 7.4.1). */
-const ABNORMAL_CLOSE = 1006;
 /** Bytes that are handed over at once: engines look after each chunk whether their peer reads on, and not within one. */
 const CHUNK_BYTES = 64 * 1_024;
 /** Of several closings with one code, the one that says what became of an open stream. */

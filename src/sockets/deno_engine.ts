@@ -1,6 +1,7 @@
 // The runtime's own WebSockets. It has no message limit and can't terminate a stuck peer, so that the door must have
 // verified a client before it comes here; what this engine can't defend against is said where it is chosen.
 import { systemClock as clock, waitFor } from "../clock.ts";
+import { CLOSINGS } from "../errors.ts";
 import { type Frame, frameText } from "../protocol/frame.ts";
 import type { Admission, Engine, EngineOptions, Socket, SocketEvents } from "./socket.ts";
 import { targetInUrl } from "./request_target.ts";
@@ -198,7 +199,7 @@ class DenoSocket implements Socket, EventListenerObject {
       act();
     } catch (error) {
       this.#failed("socket_handler_failed", error);
-      this.close(1011, "Internal error");
+      this.close(CLOSINGS.internal.closeCode, CLOSINGS.internal.sentence);
     }
   }
 }

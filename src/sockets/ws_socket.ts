@@ -1,12 +1,13 @@
 // The life of one WebSocket of the `ws` engine, from its upgrade to its close: what it brings goes to its events, what it
 // is sent goes out in one write, and it is ended when its peer breaks the rules. It must let no exception out.
 import type { Duplex } from "node:stream";
+import { CLOSINGS } from "../errors.ts";
+import type { Frame } from "../protocol/frame.ts";
 import type { Attendant, AttendedWebSocket } from "./attended_web_socket.ts";
 import type { Heart, Heartbeat } from "./heartbeat.ts";
 import type { JoinedWires } from "./joined_wires.ts";
 import type { Admission, EngineOptions, Socket, SocketEvents } from "./socket.ts";
 import { wireOf } from "./wire.ts";
-import type { Frame } from "../protocol/frame.ts";
 
 export interface WsSocketOptions {
   readonly admission: Extract<Admission, { kind: "upgrade" }>;
@@ -153,6 +154,7 @@ class WsSocket implements Socket, Attendant, Heart {
 
   #broke(error: unknown): void {
     this.#shared.failed("socket_handler_failed", error);
-    this.#webSocket.close(1011, "Internal error");
+    const { closeCode, sentence } = CLOSINGS.internal;
+    this.#webSocket.close(closeCode, sentence);
   }
 }
