@@ -69,7 +69,7 @@ Deno.test("lists and changes in any mixture leave what is open, and tell each op
     deliver: fc.constantFrom("list", "changes", "both", "nothing"),
   });
   fc.assert(
-    fc.property(fc.array(act, { maxLength: 60 }), (acts) => {
+    fc.property(fc.array(act, { maxLength: 60, size: "max" }), (acts) => {
       const book = new AlertBook();
       const open = new Set<number>();
       const gone = new Set<number>();

@@ -44,7 +44,7 @@ const act = fc.oneof(
 
 Deno.test("over any mixture of writes, cuts, sleeps, joins and leaves, each listener has each sample once", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(act, { minLength: 5, maxLength: 80 }), async (acts) => {
+    fc.asyncProperty(fc.array(act, { minLength: 5, maxLength: 80, size: "max" }), async (acts) => {
       using world = clientWorld();
       const second = () => Math.floor((world.clock.now() - START_MS) / 1_000);
       const service = new ModelService({ second });

@@ -57,7 +57,11 @@ Deno.test("while history comes, what is not later than its limit is not wanted",
 Deno.test("each stored sample is given once, in whatever pieces and repeats it comes", () => {
   fc.assert(
     fc.property(
-      fc.uniqueArray(fc.integer({ min: 0, max: 400 }), { minLength: 1, maxLength: 60 }),
+      fc.uniqueArray(fc.integer({ min: 0, max: 400 }), {
+        minLength: 1,
+        maxLength: 60,
+        size: "max",
+      }),
       fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 6 }),
       (seconds, cuts) => {
         const stored = seconds.toSorted((one, other) => one - other);

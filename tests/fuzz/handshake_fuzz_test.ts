@@ -171,7 +171,7 @@ Deno.test("However tickets are issued, guessed, replayed and aged, each is worth
     fc.record({ act: fc.constant("pass" as const), ms: fc.integer({ min: 0, max: 40_000 }) }),
   );
   await holds(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
       const clock = new HandClock();
       const tickets = new Tickets({ lifetimeMs: 30_000, maxTickets: 5, clock });
       const issued: Array<{ ticket: string; user: string; at: number; isSpent: boolean }> = [];
@@ -214,7 +214,7 @@ Deno.test("However tickets are issued, guessed, replayed and aged, each is worth
 Deno.test("However many addresses knock, the buckets that remember them stay few and none gives more than its burst", async () => {
   const knock = fc.tuple(fc.nat({ max: 40 }), fc.integer({ min: 0, max: 2_000 }));
   await holds(
-    fc.property(fc.array(knock, { maxLength: 200 }), (knocks) => {
+    fc.property(fc.array(knock, { maxLength: 200, size: "max" }), (knocks) => {
       const clock = new HandClock();
       const buckets = new KeyedBuckets({ ratePerSecond: 1, burst: 3, maxKeys: 8, clock });
       for (const [who, ms] of knocks) {

@@ -53,7 +53,7 @@ const steps = fc.array(
     tenant: fc.nat(2),
     fault: fc.boolean(),
   }),
-  { maxLength: 60 },
+  { maxLength: 60, size: "max" },
 );
 
 interface Guest {

@@ -69,7 +69,10 @@ Deno.test("Of pushes that all differ only some are kept", () => {
 
 Deno.test("Whatever lists come in whatever order, each gets the bytes of its messages", () => {
   const notes = Array.from({ length: 5 }, (_, nth) => note(nth));
-  const lists = fc.array(fc.array(fc.constantFrom(...notes), { maxLength: 5 }), { maxLength: 40 });
+  const lists = fc.array(fc.array(fc.constantFrom(...notes), { maxLength: 5 }), {
+    maxLength: 40,
+    size: "max",
+  });
   fc.assert(fc.property(lists, (pushes) => {
     const joined = new JoinedWires();
     for (const frames of pushes) assert.deepEqual([...joined.of(frames)], joinedBytes(frames));

@@ -138,7 +138,7 @@ Deno.test("However changes and snapshots cross, a worker is given no state that 
   );
   let given = 0;
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
       const crossing = new Crossing();
       const versions = new Map(devices.map((id) => [id, 1]));
       let seq = 0;
