@@ -1,5 +1,5 @@
 // Half of a source's places for all who ask beside the ticks, so that a flood of questions leaves the other half free.
-// Nobody waits without end: neither in number nor, as every wait has a signal, in time.
+// Nobody waits without end, neither in number nor, as every wait has a signal, in time, and nobody behind another's line.
 
 export interface SidePlacesOptions {
   /** Questions that may be under way at once. */
@@ -12,7 +12,8 @@ export interface SidePlacesOptions {
 
 export class SidePlaces {
   readonly #options: SidePlacesOptions;
-  readonly #waiting: Array<() => void> = [];
+  /** A line for each key, in the order of their turns. */
+  readonly #lines = new Map<string, (() => void)[]>();
   readonly #asking = new Map<string, number>();
   #taken = 0;
 
@@ -25,7 +26,7 @@ export class SidePlaces {
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#lines.values().reduce((waiting, line) => waiting + line.length, 0);
   }
 
   /** Keys that ask for something now. */
@@ -41,10 +42,10 @@ export class SidePlaces {
     const { places, maxPerKey, maxWaiting } = this.#options;
     const asking = this.#asking.get(key) ?? 0;
     const mustWait = this.#taken >= places;
-    if (asking >= maxPerKey || (mustWait && this.#waiting.length >= maxWaiting)) return null;
+    if (asking >= maxPerKey || (mustWait && this.waiting >= maxWaiting)) return null;
     this.#asking.set(key, asking + 1);
     try {
-      if (mustWait) await this.#turn(signal);
+      if (mustWait) await this.#turn(key, signal);
       else this.#taken++;
       try {
         signal.throwIfAborted();
@@ -59,14 +60,18 @@ export class SidePlaces {
     }
   }
 
-  /** A place that is left goes to the first who waits without ever being free. */
+  /** A place that is left goes to the first who waits of the key whose turn it is, without ever being free. */
   #leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#taken--;
-    else next();
+    for (const [key, line] of this.#lines) {
+      const next = line.shift();
+      this.#lines.delete(key);
+      if (line.length > 0) this.#lines.set(key, line);
+      if (next !== undefined) return next();
+    }
+    this.#taken--;
   }
 
-  #turn(signal: AbortSignal): Promise<void> {
+  #turn(key: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
       const take = () => {
@@ -74,10 +79,13 @@ export class SidePlaces {
         resolve();
       };
       const leave = () => {
-        this.#waiting.splice(this.#waiting.indexOf(take), 1);
+        line.splice(line.indexOf(take), 1);
+        if (line.length === 0) this.#lines.delete(key);
         reject(signal.reason);
       };
-      this.#waiting.push(take);
+      const line = this.#lines.get(key) ?? [];
+      line.push(take);
+      this.#lines.set(key, line);
       signal.addEventListener("abort", leave, { once: true });
     });
   }
