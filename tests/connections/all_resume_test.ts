@@ -1,6 +1,8 @@
 // Following every device from an instant in the past: whose history that is, and what is answered meanwhile.
 import assert from "node:assert/strict";
+import { instantOfMs } from "../../src/protocol/nano_instant.ts";
 import { outage } from "../support/fake_sources.ts";
+import { HISTORY_MS } from "../support/histories.ts";
 import { sampleAt } from "../support/samples.ts";
 import { type ConnectionsFixture, connectionsFixture, PHASE_MS } from "./connections_fixture.ts";
 
@@ -106,6 +108,19 @@ Deno.test("Devices that can't be found out now are answered for, and their histo
   const texts = client.short();
   assert.equal(texts[0], "history dev-1 [-3] done #1");
   assert.ok(texts.slice(1).every((text) => text === "dev-1 -3") && texts.length > 2);
+});
+
+Deno.test("Where devices can't be found out, the answer goes back no further than history does", async () => {
+  using service = connectionsFixture({ highWaterBytes: MARK });
+  service.sources.historyFault = outage;
+  const client = service.connect();
+  client.subscribe("*", { since: "2020-01-01T00:00:00Z" });
+  await service.tick();
+  const oldest = instantOfMs(service.clock.now() - 1_000 - HISTORY_MS);
+  const [answer] = client.take();
+  assert.deepEqual(answer?.type === "subscribed" && "resume" in answer && answer.resume, {
+    "*": { from: oldest, complete: false, reason: "source_unavailable" },
+  });
 });
 
 Deno.test("A message about all that is replaced or ended while it waits is answered before what ended it", async () => {

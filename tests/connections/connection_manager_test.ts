@@ -52,6 +52,20 @@ Deno.test("A disconnect takes back all interest, once however often it is told",
   assert.ok(stayer.pushes().length > 0);
 });
 
+Deno.test("A client that answers no close is ended, and keeps no interest where its engine can't do that", async () => {
+  using service = connectionsFixture();
+  service.connect();
+  const client = service.connect();
+  client.followAlerts();
+  client.connection.close(1011, "Internal error");
+  await service.clock.advance(2_000);
+  assert.equal(client.socket.isTerminated, false);
+  await service.clock.advance(2_000);
+  assert.equal(client.socket.isTerminated, true);
+  assert.equal(service.connectionCount, 1);
+  assert.equal(service.feeds.interestOf("acme")?.alertFollowers, 0);
+});
+
 Deno.test("A tenant's group goes with its last connection", () => {
   using service = connectionsFixture();
   const one = service.connect();

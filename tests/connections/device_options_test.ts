@@ -1,5 +1,6 @@
 // How a client may want a device's samples, beyond the newest one at every tick.
 import assert from "node:assert/strict";
+import { outage } from "../support/fake_sources.ts";
 import { sampleAt } from "../support/samples.ts";
 import { connectionsFixture, PHASE_MS } from "./connections_fixture.ts";
 
@@ -102,6 +103,28 @@ Deno.test("A change that a full socket missed comes once it is drained, though n
   await service.tick();
   await service.tick();
   assert.deepEqual(client.short(), ["dev-1 2"]);
+});
+
+Deno.test("A change that was too old once a full socket was drained comes with the next read", async () => {
+  using service = connectionsFixture();
+  service.sources.put("acme", "dev-1", sampleAt(1));
+  const client = service.connect();
+  client.subscribe("dev-1", { changes_only: true });
+  await service.clock.advance(PHASE_MS - 1);
+  client.take();
+  client.socket.bufferedBytes = 1_000;
+  service.sources.put("acme", "dev-1", sampleAt(2));
+  await service.tick();
+  service.sources.telemetryFault = outage;
+  await service.tick();
+  await service.tick();
+  client.socket.bufferedBytes = 0;
+  client.followAlerts();
+  await service.clock.advance(10);
+  assert.deepEqual(client.short(), ["subscribed alerts", "alerts []"], "what is old is not sent");
+  service.sources.telemetryFault = null;
+  await service.tick();
+  assert.deepEqual(client.short().filter((text) => text !== "alerts []"), ["dev-1 2"]);
 });
 
 Deno.test("Subscribing again replaces all options, and the newest sample comes again", async () => {

@@ -209,6 +209,28 @@ Deno.test("Who subscribes to a silent device is told at once, in every mode, als
   assert.deepEqual(core.short(), ["subscribed unseen"]);
 });
 
+Deno.test("A silence that was too long known once a full socket was drained is told with the next read", async () => {
+  using service = connectionsFixture();
+  service.sources.put("acme", "dev-1", sampleAt(-299));
+  const client = service.connect();
+  client.hello("notices");
+  client.subscribe("dev-1", { changes_only: true });
+  await service.clock.advance(100);
+  client.take();
+  client.socket.bufferedBytes = HIGH_WATER_BYTES;
+  await service.clock.advance(3 * POLL_MS);
+  service.sources.telemetryFault = outage;
+  await service.clock.advance(2 * POLL_MS);
+  client.socket.bufferedBytes = 0;
+  client.followAlerts();
+  await service.clock.advance(10);
+  assert.deepEqual(client.short(), ["subscribed alerts", "alerts []"], "what is old is not told");
+  service.sources.telemetryFault = null;
+  await service.tick();
+  await service.tick();
+  assert.deepEqual(client.short().filter((text) => text !== "alerts []"), ["stale dev-1 -299"]);
+});
+
 Deno.test("A silence that a full socket missed is told once it is drained", async () => {
   using service = connectionsFixture();
   service.sources.put("acme", "dev-1", sampleAt(-299));

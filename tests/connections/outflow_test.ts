@@ -110,6 +110,52 @@ Deno.test("A client that takes nothing of its history is closed with 4008", asyn
   assert.equal(service.clock.timerCount, 0);
 });
 
+Deno.test("Who takes its history at last, and is sent nothing else, does not count as stuck", async () => {
+  using service = connectionsFixture({ highWaterBytes: MARK });
+  const client = withHistory(service);
+  client.subscribe("dev-1", { since, mode: "every" });
+  await service.clock.advance(SLOW_CLIENT_MS - 1_000);
+  client.socket.isFilling = false;
+  // Little waits in it, and never nothing.
+  client.socket.bufferedBytes = 100;
+  await service.tick();
+  assert.match(client.short().at(-1) ?? "", /done/);
+  await service.clock.advance(2 * SLOW_CLIENT_MS);
+  assert.deepEqual(client.socket.closings, []);
+});
+
+Deno.test("Who has taken all that it was sent does not count as stuck, though nothing else is due", async () => {
+  using service = connectionsFixture({ highWaterBytes: MARK });
+  service.sources.put("acme", "dev-1", sampleAt(-1));
+  const client = service.connect();
+  client.subscribe("dev-1", { changes_only: true });
+  await service.tick();
+  client.socket.bufferedBytes = MARK;
+  service.sources.put("acme", "dev-1", sampleAt(0));
+  await service.tick();
+  client.unfollow("dev-1");
+  client.socket.bufferedBytes = 0;
+  await service.clock.advance(2 * SLOW_CLIENT_MS);
+  assert.deepEqual(client.socket.closings, []);
+});
+
+Deno.test("Who has read its answers may leave as many unread once more", () => {
+  using service = connectionsFixture({ highWaterBytes: 1_000 });
+  const client = service.connect();
+  const ask = (count: number) => {
+    for (let nth = 0; nth < count; nth++) client.say('{"action":"ping"}');
+  };
+  client.socket.bufferedBytes = 1_001;
+  ask(60);
+  client.socket.bufferedBytes = 0;
+  ask(1);
+  client.socket.bufferedBytes = 1_001;
+  ask(60);
+  assert.deepEqual(client.socket.closings, []);
+  ask(60);
+  assert.deepEqual(client.socket.closings.map(({ code }) => code), [4008]);
+});
+
 Deno.test("Who gives up its history does not count as stuck for what it left", async () => {
   using service = connectionsFixture({ highWaterBytes: MARK });
   const client = withHistory(service);

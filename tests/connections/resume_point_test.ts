@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Frame } from "../../src/protocol/frame.ts";
 import { instantOfMs } from "../../src/protocol/nano_instant.ts";
+import { outage } from "../support/fake_sources.ts";
 import {
   type ConnectionsFixture,
   connectionsFixture,
@@ -111,6 +112,22 @@ Deno.test("What is told with one device's sample is not later than what another'
   service.sources.historyFault = () => ++ranges === 1 ? null : new Error("too slow");
   await service.clock.advance(1_000);
   assertNoneLost(stored, told.slice(before));
+});
+
+Deno.test("Who follows alerts alone is told where to come back, though telemetry can't be read", async () => {
+  const degraded = { state: "degraded", since: 0, retryAt: 1 } as const;
+  using service = connectionsFixture({
+    states: () => ({ telemetry: degraded, alerts: { state: "ok", since: 0, retryAt: null } }),
+  });
+  const other = service.connect();
+  other.follow("dev-1");
+  service.sources.telemetryFault = outage;
+  await service.tick();
+  const client = service.connect();
+  const { told } = resumable(client);
+  client.followAlerts();
+  await service.tick();
+  assert.ok(told.length > 0);
 });
 
 Deno.test("A device that is silent holds nobody back, whether its history came or not", async () => {
