@@ -21,6 +21,12 @@ export interface ReadAlerts extends Pick<AlertTableState, "open" | "changed"> {
   readonly changedSince: string;
 }
 
+/**
+ * Alerts that are known though they fell off a list that is cut. What a backend deletes, or closes without an instant, is
+ * never said to be closed: where the list stays cut for good they would be ever more.
+ */
+const MAX_FALLEN = 20_000;
+
 /** What is known where nothing was told before. */
 export function knownAlerts({ open, changed }: Pick<ReadAlerts, "open" | "changed">): KnownAlerts {
   return {
@@ -49,8 +55,9 @@ export function compareAlerts(
   const closed: number[] = [];
   for (const [alertId, alert] of known.open) {
     if (next.has(alertId)) continue;
-    if (isCut && !gone.has(alertId) && isBehindEnd(alert, open)) next.set(alertId, alert);
-    else closed.push(alertId);
+    if (!isCut || gone.has(alertId) || !isBehindEnd(alert, open)) closed.push(alertId);
+    // Those that fell last come first.
+    else if (next.size < open.length + MAX_FALLEN) next.set(alertId, alert);
   }
   for (const { alert, isOpen } of changed) {
     const { alert_id, created_at } = alert;

@@ -109,6 +109,17 @@ Deno.test("An alert that is gone from the midst of a cut list is closed, though 
   assert.equal(compareAlerts(outcome.known, read([3, 2], { total: 3 })).changes, null);
 });
 
+Deno.test("Alerts that fell off and leave the table without a word don't fill memory: the latest 20,000 are known", () => {
+  const listed = (newest: number) => Array.from({ length: 100 }, (_, nth) => newest - nth);
+  let { known } = compareAlerts(knownAlerts(read(listed(100))), read(listed(100)));
+  for (let newest = 200; newest <= 30_000; newest += 100) {
+    ({ known } = compareAlerts(known, read(listed(newest), { total: 150 })));
+  }
+  assert.equal(known.open.size, 20_100);
+  const { changes } = compareAlerts(known, read(listed(30_000), { closed: [9_901], total: 150 }));
+  assert.deepEqual(changes?.closed, [9_901]);
+});
+
 Deno.test("An alert that changed while it was out of sight is updated when it comes back", () => {
   const { known } = compareAlerts(knownAlerts(read([2, 1])), read([3, 2], { total: 3 }));
   const open = [alertOf(2), alertOf(1, { severity: 5 })];
