@@ -67,7 +67,7 @@ export const METRICS = {
   },
   pulsewire_source_degraded: {
     type: "gauge",
-    help: "1 while a source fails for everybody and is waited for, 0 otherwise",
+    help: "1 from when a source fails for everybody until a read of it works again, 0 otherwise",
     labels: ["source"],
   },
   pulsewire_interval_stretch_ratio: {
