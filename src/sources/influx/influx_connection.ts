@@ -11,6 +11,9 @@ export interface InfluxRequest {
   readonly signal: AbortSignal;
 }
 
+/** All samples of a read of the most devices, a kilobyte each; parsed, an answer takes several times its length. */
+const MAX_ANSWER_BYTES = 128 * 1_048_576;
+
 const unprintable = /[^\x20-\x7e]/;
 
 // The client would write to the console what also arrives as an error.
@@ -18,13 +21,14 @@ setLogger({ error: () => {}, warn: () => {} });
 
 export class InfluxConnection implements Disposable {
   readonly #transport: Transport;
+  readonly #maxAnswerBytes: number;
   /** Only for an authority of one's own: without it the runtime's common client does. */
   #client: Deno.HttpClient | null = null;
 
   /** Throws TypeError on a token that no header can hold. */
-  constructor(
-    { url, auth, caCertificate }: Pick<InfluxOptions, "url" | "auth" | "caCertificate">,
-  ) {
+  constructor(options: Pick<InfluxOptions, "url" | "auth" | "caCertificate" | "maxAnswerBytes">) {
+    const { url, auth, caCertificate, maxAnswerBytes = MAX_ANSWER_BYTES } = options;
+    this.#maxAnswerBytes = maxAnswerBytes;
     const headers = authorization(auth);
     if (caCertificate !== undefined) {
       this.#client = Deno.createHttpClient({ caCerts: [caCertificate] });
@@ -73,11 +77,12 @@ export class InfluxConnection implements Disposable {
     const abort = () => controller.abort(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
     try {
-      return await read(this.#transport.iterate(path, body, {
+      const answer = this.#transport.iterate(path, body, {
         method: "POST",
         headers: { "content-type": contentType, accept },
         signal: controller.signal,
-      }));
+      });
+      return await read(bounded(answer, this.#maxAnswerBytes));
     } catch (error) {
       // The client leaves the body open that a reader has given up.
       controller.abort();
@@ -86,6 +91,24 @@ export class InfluxConnection implements Disposable {
     } finally {
       signal.removeEventListener("abort", abort);
     }
+  }
+}
+
+/** Fewer devices, or fewer samples, may fit: that there are too many is about this query, and hits nobody else. */
+async function* bounded(
+  chunks: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+): AsyncGenerator<Uint8Array> {
+  let left = maxBytes;
+  for await (const chunk of chunks) {
+    left -= chunk.length;
+    if (left < 0) {
+      throw new SourceError(
+        "rejected",
+        `Cannot read telemetry: InfluxDB's answer is longer than ${maxBytes} bytes`,
+      );
+    }
+    yield chunk;
   }
 }
 

@@ -13,6 +13,8 @@ export interface InfluxOptions {
   readonly auth: InfluxAuth;
   /** PEM of an authority to trust beside the runtime's own. */
   readonly caCertificate?: string;
+  /** Longest answer that is read; MAX_ANSWER_BYTES where nothing is said. */
+  readonly maxAnswerBytes?: number;
   /** Holds `{tenant}`; a bucket of InfluxDB 2.x, a database of 1.x and 3.x. */
   readonly bucketTemplate: string;
   readonly measurement: string;

@@ -186,6 +186,23 @@ for (const language of ["influxql", "flux"] as const) {
     assert.equal(target.requests.length, 0);
   });
 
+  Deno.test(`${language}: an answer that is too long is the fault of its query`, async () => {
+    const body = whole[language];
+    await using server = serveStub(({ body: asked }) =>
+      new Response(asked.includes("dev-2") ? `${body} ` : body)
+    );
+    const source = createSource[language](
+      influxOptions({ url: server.url, maxAnswerBytes: body.length }),
+    );
+    const { signal } = new AbortController();
+    const one = await source.readLatest({ tenantId: "acme", deviceIds: ["dev-1"], signal });
+    assert.equal(one.samples.size, 1);
+    await assert.rejects(
+      source.readLatest({ tenantId: "acme", deviceIds: ["dev-1", "dev-2"], signal }),
+      isFault("rejected", /answer is longer than \d+ bytes$/),
+    );
+  });
+
   Deno.test(`${language}: a refused connection is unavailable and keeps its cause`, async () => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const url = `http://127.0.0.1:${listener.addr.port}`;
