@@ -57,14 +57,16 @@ export class SampleWindows {
     if (start.kind !== "now") {
       this.#unbegun ??= { start, askedAt: this.#options.clock.now(), devices: null };
     }
-    for (const window of this.#windows.values()) window.hold(limit);
+    for (const [deviceId, window] of this.#windows) {
+      if (!this.#heldByOwn.has(deviceId)) window.hold(limit);
+    }
     this.#limit = limit;
   }
 
   /** One device was asked for on behalf of somebody else; `limit` as for all. */
   hold(deviceId: string, limit: string | null): void {
     this.#heldByOwn.add(deviceId);
-    this.of(deviceId).hold(limit);
+    this.#make(deviceId).hold(limit);
   }
 
   /** History of these devices is on its way, and of no others; null where nobody knows of which. */
@@ -106,18 +108,22 @@ export class SampleWindows {
 
   /** A new one is held until it is released: what comes first may be history. */
   of(deviceId: string): SampleWindow {
-    let window = this.#windows.get(deviceId);
-    if (window === undefined) {
-      window = new SampleWindow(this.#options.lateMs);
-      window.hold(this.#limit);
-      this.#windows.set(deviceId, window);
-    }
+    const known = this.#windows.get(deviceId);
+    if (known !== undefined) return known;
+    const window = this.#make(deviceId);
+    window.hold(this.#limit);
     return window;
   }
 
   clear(): void {
     this.#heldByOwn.clear();
     this.#windows.clear();
+  }
+
+  #make(deviceId: string): SampleWindow {
+    const window = this.#windows.get(deviceId) ?? new SampleWindow(this.#options.lateMs);
+    this.#windows.set(deviceId, window);
+    return window;
   }
 
   #resumeInstant(): string | null {

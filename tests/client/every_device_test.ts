@@ -168,3 +168,28 @@ Deno.test("the answer to every device does not open what a device's own history 
   socket.say({ type: "history", device_id: "d", samples, done: true, id: own?.id });
   assert.deepEqual(given, [98, 99, 100, 101]);
 });
+
+Deno.test("what every device is asked for anew from is no bound for what one device's own subscription owes", async () => {
+  using world = clientWorld();
+  const given: Record<string, unknown[]> = { first: [], second: [] };
+  const options = { mode: "every", historySeconds: 20 } as const;
+  world.client.device("d", options, () => {});
+  const socket = await world.greet();
+  world.client.device("*", options, ({ metrics }) => given.first?.push(metrics.n));
+  await world.clock.advance(8_000);
+  world.client.device("*", options, ({ metrics }) => given.second?.push(metrics.n));
+  await world.settle();
+  const answer = answerer(socket);
+  const page = (id: unknown) => {
+    const samples = [sample(-5)];
+    socket.say({ type: "history", device_id: "d", samples, done: true, id });
+  };
+  const [own] = answer();
+  await world.settle();
+  page(own?.id);
+  await world.settle();
+  const again = answer();
+  assert.deepEqual(again.map(({ device_id }) => device_id).sort(), ["*", "d"]);
+  page(again.find(({ device_id }) => device_id === "d")?.id);
+  assert.deepEqual(given, { first: [-5], second: [-5] });
+});
