@@ -1,5 +1,6 @@
 // Following a tenant's alerts in other ways than the core list: some devices' only, only when it changed, or what changed.
 import assert from "node:assert/strict";
+import { outage } from "../support/fake_sources.ts";
 import { closed, opened, table } from "./alert_table.ts";
 import { connectionsFixture, HIGH_WATER_BYTES, PHASE_MS, POLL_MS } from "./connections_fixture.ts";
 
@@ -101,6 +102,27 @@ Deno.test("With changes_only the list comes only when it changed for this client
   await service.tick();
   assert.deepEqual(all.short(), ["alerts [2,1]"]);
   assert.deepEqual(some.short(), []);
+});
+
+Deno.test("A list that was too old once a full socket was drained comes with the next read", async () => {
+  using service = connectionsFixture();
+  table(service, opened(1, -60));
+  const client = service.connect();
+  client.subscribeAlerts({ changes_only: true });
+  await service.clock.advance(PHASE_MS - 1);
+  client.take();
+  client.socket.bufferedBytes = HIGH_WATER_BYTES;
+  table(service, opened(2, 1), opened(1, -60));
+  await service.tick();
+  service.sources.alertFault = outage;
+  await service.clock.advance(2 * POLL_MS);
+  client.socket.bufferedBytes = 0;
+  client.follow("dev-1");
+  await service.clock.advance(10);
+  assert.deepEqual(client.short(), ["subscribed dev-1"], "what is old is not sent");
+  service.sources.alertFault = null;
+  await service.tick();
+  assert.deepEqual(client.short(), ["alerts [2,1]"]);
 });
 
 Deno.test("A list longer than what is followed says so, and one that falls off is not called closed", async () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { AlertSteps } from "../../src/connections/alert_steps.ts";
 import type { Connection } from "../../src/connections/connection.ts";
+import { CORE_OPTIONS, DeviceSubscription } from "../../src/connections/device_subscription.ts";
 import { EveryFollow } from "../../src/connections/every_follow.ts";
 import { FollowedDevice, TenantGroup } from "../../src/connections/tenant_group.ts";
 import type { AlertState, DeviceBatch, DeviceState } from "../../src/feed/seam.ts";
@@ -44,6 +45,52 @@ Deno.test("Of two reads that cross the later one's states are kept", () => {
   const group = groupOf(2, 1);
   assert.equal(group.follow("dev-1").state?.seq, 2);
   assert.equal(group.alerts?.seq, 2);
+});
+
+Deno.test("All devices are as old as the last read of them since the first came who follows all", () => {
+  const group = new TenantGroup("acme");
+  const follower = {} as Connection;
+  const read = (allReadAt: number) =>
+    group.deliver({
+      tenantId: "acme",
+      cause: "tick",
+      devices: [],
+      batches: [],
+      alerts: null,
+      fleet: null,
+      allReadAt,
+      statuses: [],
+    }, 0);
+  group.followAll(follower, { mode: "latest", at: 100 });
+  read(90);
+  assert.equal(group.allReadAt, null, "that one need not say all that it found");
+  read(100);
+  assert.equal(group.allReadAt, 100);
+  group.unfollowAll(follower);
+  assert.equal(group.allReadAt, null);
+  group.followAll(follower, { mode: "latest", at: 200 });
+  assert.equal(group.allReadAt, null, "what nobody followed meanwhile is not known");
+});
+
+Deno.test("A subscription among all may go once its device is gone, unless it is named or waits for its past", () => {
+  const group = new TenantGroup("acme");
+  const device = group.follow("dev-1");
+  const subscribed = ({ isNamed }: { readonly isNamed: boolean }) =>
+    new DeviceSubscription({
+      device,
+      options: CORE_OPTIONS,
+      isNamed,
+      progress: { seq: 1, isOwed: false },
+      follow: null,
+    });
+  const [implied, held] = [subscribed({ isNamed: false }), subscribed({ isNamed: false })];
+  const named = subscribed({ isNamed: true });
+  held.isHeld = true;
+  assert.equal(implied.isSpent, false, "nothing is known of the device yet");
+  deliver(group, 1);
+  assert.deepEqual([implied, held, named].map(({ isSpent }) => isSpent), [true, false, false]);
+  deliver(group, 2);
+  assert.equal(implied.isSpent, false, "it was not told of the last read yet");
 });
 
 Deno.test("A state is kept for as long as one follower is left and then forgotten", () => {
