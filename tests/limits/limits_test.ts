@@ -27,6 +27,14 @@ Deno.test("Every limit can be set, and its crossing names the value that was set
   }
 });
 
+Deno.test("A limit that there is no room for is lowered, and never raised", () => {
+  const ledger = new LimitLedger(limitsOf(testConfig()));
+  ledger.lower("connections", 10);
+  ledger.lower("connections", 1_000_000);
+  assert.equal(ledger.values.connections, 10);
+  assert.equal(ledger.values.subscriptions, LIMITS.subscriptions.fallback);
+});
+
 Deno.test("Crossings are counted by limit", () => {
   const ledger = new LimitLedger(limitsOf(testConfig()));
   ledger.crossed("reads");
