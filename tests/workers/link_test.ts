@@ -75,6 +75,23 @@ Deno.test("Who gives a question up is told its own reason, and who answers it th
   await assert.rejects(asker.ask("wait", null, life.signal), { message: "Changed my mind" });
 });
 
+Deno.test("Who gives up a question that was answered says nothing of it", async () => {
+  const { asker, texts } = linked({ double: (n) => n * 2 });
+  const life = new AbortController();
+  assert.equal(await asker.ask("double", 1, life.signal), 2);
+  life.abort();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(texts.length, 1);
+});
+
+Deno.test("What was said and has not gone out when the line is closed never does", async () => {
+  const { asker, texts } = linked({});
+  asker.tell("note", "unheard");
+  asker.close(GONE);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.deepEqual(texts, []);
+});
+
 Deno.test("A line that is closed leaves no question open, on either end", async () => {
   const aborted = Promise.withResolvers<unknown>();
   const { asker, answerer } = linked({
