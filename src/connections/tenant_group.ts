@@ -213,7 +213,7 @@ export class TenantGroup {
     if (--this.#fleetFollowers === 0) this.#fleet = null;
   }
 
-  /** Takes over what a read brought and wakes the loops that it may concern. */
+  /** Takes over what a read brought and wakes the connections that it may concern. */
   deliver(snapshot: Snapshot, deliveredAt: number): void {
     for (const state of snapshot.devices) this.#deliverDevice(state, deliveredAt);
     for (const batch of snapshot.batches) this.#deliverBatch(batch);
