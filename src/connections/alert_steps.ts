@@ -38,8 +38,8 @@ export class AlertSteps {
   take({ whole, seq, readAt }: AlertState): void {
     if (whole === null) return;
     const isNext = this.#feedNumber !== null && whole.number === this.#feedNumber + 1;
-    // A number is left out where a step is missing: who stood before it finds it gone.
-    this.#number += isNext ? 1 : 2;
+    // Where one is missing this number has no step: who stood before it finds it gone.
+    this.#number++;
     const { changes } = whole;
     const step: AlertStep = { number: this.#number, readAt, changes, frame: null };
     this.#steps = isNext ? [...this.#steps.slice(1 - KEPT_STEPS), step] : [];
