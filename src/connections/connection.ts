@@ -277,9 +277,8 @@ export class Connection implements Turn {
     }
     const { bytes, readAt } = push;
     const frames = this.has("batch") ? [this.group.views.batch(push.frames, readAt)] : push.frames;
-    if (push.newest !== null) {
-      metrics.freshness(clock.now() - Date.parse(push.newest));
-    }
+    const { newestAt } = push;
+    if (newestAt > -Infinity) metrics.freshness(clock.now() - newestAt);
     if (this.socket.isResumable !== true) {
       this.#outflow.push(frames, { bytes });
       return;

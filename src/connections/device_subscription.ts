@@ -83,7 +83,7 @@ export class DeviceSubscription implements Progress, Offering {
     push.add(frame, state.readAt);
     // A first value may be as old as its device has been silent.
     const isNews = this.#sentVersion > 0 && state.version !== this.#sentVersion;
-    if (isNews && state.sample !== null) push.note(state.sample.timestamp);
+    if (isNews) push.noteAt(state.sampledAt);
   }
 
   /** Takes note that what was offered last was sent. */

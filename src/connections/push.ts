@@ -33,11 +33,11 @@ export class Push implements PushOptions {
   bytes = 0;
   /** Messages of which nobody had made JSON before. */
   encoded = 0;
-  /** Timestamp of the newest sample that is new to a client that had an older one; null where there is none. */
-  newest: string | null = null;
   isOwed = false;
   /** When the oldest of what it holds was read, in milliseconds since the epoch. */
   readAt = Infinity;
+  #newestAt = -Infinity;
+  #newest: string | null = null;
 
   constructor({ oldest, tellsStale, isDated, views }: PushOptions) {
     this.oldest = oldest;
@@ -54,8 +54,20 @@ export class Push implements PushOptions {
     if (readAt < this.readAt) this.readAt = readAt;
   }
 
-  /** Takes note of a sample that the client is told for the first time. Timestamps of one form compare as text. */
+  /** When the newest sample that was noted was taken, in milliseconds since the epoch; -Infinity where there is none. */
+  get newestAt(): number {
+    return this.#newest === null
+      ? this.#newestAt
+      : Math.max(this.#newestAt, Date.parse(this.#newest));
+  }
+
+  /** Takes note of a sample that is new to a client that had an older one, by when it was taken. */
+  noteAt(sampledAt: number): void {
+    if (sampledAt > this.#newestAt) this.#newestAt = sampledAt;
+  }
+
+  /** The same, by its timestamp: those of one form compare as text. */
   note(timestamp: string): void {
-    if (this.newest === null || timestamp > this.newest) this.newest = timestamp;
+    if (this.#newest === null || timestamp > this.#newest) this.#newest = timestamp;
   }
 }

@@ -19,6 +19,12 @@ import { TurnQueue } from "./push_turns.ts";
 /** A state and when it was delivered, on the monotonic clock: what a full socket missed must not be sent when it is old. */
 export type Delivered<T> = T & { readonly deliveredAt: number };
 
+/** What every connection asks of a state is made of its timestamp once. */
+export interface DeliveredDevice extends Delivered<DeviceState> {
+  /** When its sample was taken, in milliseconds since the epoch; NaN where there is none. */
+  readonly sampledAt: number;
+}
+
 /** Batches of samples that are kept for who could not take them at once; others read them again. */
 const KEPT_BATCHES = 4;
 
@@ -26,7 +32,7 @@ const KEPT_BATCHES = 4;
 export class FollowedDevice {
   readonly deviceId: string;
   followers = 0;
-  state: Delivered<DeviceState> | null = null;
+  state: DeliveredDevice | null = null;
   #everyFollowers = 0;
   #batches: readonly DeviceBatch[] = [];
   #recent: RecentBatches = [];
@@ -243,7 +249,8 @@ export class TenantGroup {
       this.unfollow(device);
     }
     if (device !== undefined && (device.state?.seq ?? 0) < state.seq) {
-      device.state = { ...state, deliveredAt };
+      const sampledAt = Date.parse(state.sample?.timestamp ?? "");
+      device.state = { ...state, deliveredAt, sampledAt };
     }
   }
 
