@@ -32,6 +32,8 @@ export class Lane {
   readonly #options: LaneOptions;
   #isReading = false;
   #failures = 0;
+  /** Reads in a row that the database did not answer. */
+  #unanswered = 0;
   #isLogged = false;
   #pausedUntil = 0;
   #restsUntil = 0;
@@ -126,6 +128,7 @@ export class Lane {
 
   #recovered(): void {
     this.#failures = 0;
+    this.#unanswered = 0;
     this.#pausedUntil = 0;
     this.#serves();
     if (!this.#isLogged) return;
@@ -144,9 +147,12 @@ export class Lane {
       this.#failures++;
       this.#pausedUntil = clock.monotonicNow() + ceilingMs * (0.5 + random() / 2);
     }
+    this.#unanswered = kind === "unavailable" ? this.#unanswered + 1 : 0;
     this.#judge(error);
-    // The source's guard tells once for everybody that a database is down; a line a tenant would bury it.
-    if (this.#isLogged || (kind === "unavailable" && !this.#isUnreadAlone)) return;
+    // The source's guard tells once for everybody that a database is down; a line of each tenant whose read was under way
+    // would bury it.
+    const isOwnMiss = this.#isUnreadAlone && this.#unanswered > 1;
+    if (this.#isLogged || (kind === "unavailable" && !isOwnMiss)) return;
     this.#isLogged = true;
     log.warning("read_failed", { source, tenant: tenantId, kind, error });
   }

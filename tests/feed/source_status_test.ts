@@ -108,6 +108,21 @@ Deno.test("A tenant that can't be read for long is told so, and so is the log, w
   }
 });
 
+Deno.test("A single read that hangs is told to the tenant, and not to the log, which the next outage would fill", async () => {
+  using world = statusFixture();
+  const { feed } = world;
+  await feed.clock.advance(POLL_MS);
+  feed.sources.telemetryFault = () => {
+    feed.sources.telemetryFault = null;
+    return new Promise<never>((_, reject) =>
+      feed.clock.setTimeout(() => reject(outage()), 4 * POLL_MS)
+    );
+  };
+  await feed.clock.advance(6 * POLL_MS);
+  assert.deepEqual(world.statuses().map(({ state }) => state), ["degraded", "ok"]);
+  assert.deepEqual(feed.log.records, []);
+});
+
 Deno.test("That nobody wanted a source for long does not make its first lost read a state", async () => {
   const feed = feedFixture();
   feed.connect();
