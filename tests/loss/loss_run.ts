@@ -88,6 +88,14 @@ export class LossRun implements AsyncDisposable {
     await until(() => writer.blockedMs > lastsMs, { withinMs: RECOVERY_MS, what: "an outage" });
   }
 
+  /** Resolves when an alert has been opened and closed since it was asked, which a client that is away must be told. */
+  async alertPassed(): Promise<void> {
+    const from = Date.now();
+    const hasPassed = () =>
+      this.alerts.written.some(({ openedAt, closedAt }) => openedAt > from && closedAt !== null);
+    await until(hasPassed, { withinMs: RECOVERY_MS, what: "an alert that comes and goes" });
+  }
+
   /** Resolves when the client has been told of all that is stored, and of something that is stored after now. */
   async caughtUp(what: string): Promise<void> {
     const { samples, alerts, client } = this;

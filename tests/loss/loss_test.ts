@@ -26,6 +26,7 @@ for (const { name, missing, open } of IMPLEMENTATIONS) {
       await run.caughtUp("a cut while catching up");
 
       await run.killService();
+      await run.alertPassed();
       await run.startService();
       await run.caughtUp("the service's death");
 
