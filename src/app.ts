@@ -50,7 +50,6 @@ export function createApp(config: Config, deps: AppDeps): App {
   const { fetch, admit, manager, drain, standing: { readiness } } = createFront(config, {
     ...shared,
     back,
-    signal,
     standing: ({ manager, door, verifier }) => ({
       readiness: new Readiness({
         states: () => sources.state(),

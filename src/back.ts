@@ -1,5 +1,7 @@
 // Wires what stands behind the connections and is there once, however many threads hold sockets: feeds, questions, seats,
-// tickets and rates. It knows no socket and no token.
+// tickets, rates and the issuer's keys. It knows no socket and no token.
+import type { FetchedKeySet } from "./auth/fetched_key_set.ts";
+import type { KeySet } from "./auth/key_set.ts";
 import { type TicketDesk, Tickets } from "./auth/tickets.ts";
 import type { Clock } from "./clock.ts";
 import type { Config } from "./config.ts";
@@ -17,6 +19,7 @@ import type { Log } from "./observe/log.ts";
 import type { PrometheusMetrics } from "./observe/prometheus_metrics.ts";
 import type { Sources } from "./sources/open_sources.ts";
 import { SideReads } from "./sources/side_reads.ts";
+import { keySetFromConfig } from "./verifier_from_config.ts";
 
 /** What connections and the door need of it; another thread may be the one who has it. */
 export interface Back {
@@ -31,6 +34,8 @@ export interface Back {
   readonly handshakes: Rates;
   /** HTTP reads by tenant. */
   readonly requests: Rates;
+  /** The issuer's; null where there is no issuer to be asked. */
+  readonly keySet: KeySet | null;
 }
 
 export interface BackDeps {
@@ -46,6 +51,7 @@ export interface BackDeps {
 export interface OwnBack extends Back, AsyncDisposable {
   readonly feeds: FeedRegistry;
   readonly seats: Seats;
+  readonly keySet: FetchedKeySet | null;
   readonly sources: Sources;
   /** Falls when all of it ends. */
   readonly stopped: AbortSignal;
@@ -70,6 +76,7 @@ export function createBack(config: Config, deps: BackDeps): OwnBack {
   const { values } = ledger;
   const futureMs = config.FUTURE_SECONDS * 1_000;
   const stopped = new AbortController();
+  const keySet = keySetFromConfig(config, { clock, log, signal: stopped.signal });
   const feeds = new FeedRegistry({
     telemetry: sources.telemetry,
     alerts: sources.alerts,
@@ -104,6 +111,7 @@ export function createBack(config: Config, deps: BackDeps): OwnBack {
     feeds,
     reads,
     sources,
+    keySet,
     stopped: stopped.signal,
     histories: new HistoryReader({
       reads,

@@ -1,4 +1,4 @@
-// Wires what faces clients: verifier, connections, the door and the routes. What is counted and read for the whole
+// Wires what faces clients: verifier, connections, the door and the routes. What is counted, read and fetched for the whole
 // service it asks of whoever has that; it must not care who does.
 import type { CredentialPlace } from "./auth/credential.ts";
 import type { Verifier } from "./auth/verifier.ts";
@@ -45,8 +45,6 @@ export interface FrontDeps<Said extends Standing> {
   readonly ledger: LimitLedger;
   readonly metrics: Metrics;
   readonly random: () => number;
-  /** Ends what is under way when the process goes. */
-  readonly signal: AbortSignal;
 }
 
 export interface Front<Said extends Standing = Standing> extends FrontRooms {
@@ -66,7 +64,7 @@ export function createFront<Said extends Standing>(
   config: Config,
   deps: FrontDeps<Said>,
 ): Front<Said> {
-  const { back, clock, log, ledger, metrics, random, signal } = deps;
+  const { back, clock, log, ledger, metrics, random } = deps;
   const pollIntervalMs = config.WS_POLL_SECONDS * 1_000;
   const futureMs = config.FUTURE_SECONDS * 1_000;
   const manager = new ConnectionManager({
@@ -90,7 +88,7 @@ export function createFront<Said extends Standing>(
       metrics.missedTick();
     },
   });
-  const verifier = verifierFromConfig(config, { clock, log, signal });
+  const verifier = verifierFromConfig(config, { clock, keySet: back.keySet });
   const shared = {
     verifier,
     tickets: back.tickets,

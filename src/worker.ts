@@ -14,6 +14,7 @@ import { PrometheusMetrics } from "./observe/prometheus_metrics.ts";
 import { STOP_MS } from "./serve.ts";
 import type { WorkerStart } from "./serve_workers.ts";
 import { VERSION } from "./version.ts";
+import { KeptKeySet } from "./workers/kept_key_set.ts";
 import { Link } from "./workers/link.ts";
 import type { KeeperQuestions, WorkerQuestions } from "./workers/questions.ts";
 import { type AsksKeeper, remoteBack } from "./workers/remote_back.ts";
@@ -40,13 +41,14 @@ const keeper = new Link<KeeperQuestions, WorkerQuestions<WorkerStart>>({
       return null;
     },
     takeSnapshot: (parcel) => here().feeds.take(parcel),
+    // They come before the start: who begins has what the others have.
+    takeKeys: (keys) => keySet.take(keys),
     usageOf(tenantId) {
       const { manager } = here().front;
       const { connections, subscriptions } = manager.usageOf(tenantId);
       return { connections, subscriptions, mostDevices: manager.mostDevicesOf(tenantId) };
     },
     metrics: () => here().metrics.families(),
-    reachKeys: () => here().front.verifier.reach(),
     async leave({ withinMs }) {
       await here().leave(withinMs);
       return null;
@@ -54,6 +56,7 @@ const keeper = new Link<KeeperQuestions, WorkerQuestions<WorkerStart>>({
     ping: () => null,
   },
 });
+const keySet: KeptKeySet = new KeptKeySet(keeper, clock);
 port.on("message", (text: string) => keeper.receive(text));
 
 async function run(start: WorkerStart, keeper: AsksKeeper) {
@@ -72,17 +75,15 @@ async function run(start: WorkerStart, keeper: AsksKeeper) {
     memory: () => ({ ...Deno.memoryUsage(), rss: 0 }),
   });
   guardProcess({ log, onFault: () => metrics.fault() });
-  const stopped = new AbortController();
   const feeds = new RemoteFeeds((change) => keeper.tell("changeInterest", change));
   const front = createFront(config, {
-    back: remoteBack(keeper, feeds),
+    back: remoteBack(keeper, { feeds, keySet }),
     standing: () => remoteStanding(keeper, metrics.contentType),
     clock,
     log,
     ledger,
     metrics,
     random: Math.random,
-    signal: stopped.signal,
   });
   metrics.watch({
     tenants: () => front.manager.usages(),
@@ -105,7 +106,6 @@ async function run(start: WorkerStart, keeper: AsksKeeper) {
       await front.drain(withinMs);
       await engine.shutdown(STOP_MS);
       loopLag[Symbol.dispose]();
-      stopped.abort();
       log.flush();
     },
   };

@@ -54,13 +54,19 @@ export class Keeper<Start> implements MetricsText {
   constructor(options: KeeperOptions<Start>) {
     this.#options = options;
     const { back, clock, log, metrics, pollIntervalMs } = options;
-    const { sources, stopped: signal } = back;
+    const { keySet, sources, stopped: signal } = back;
     this.contentType = metrics.contentType;
     this.#feeds = new SharedFeeds({ feeds: back.feeds, clock, pollIntervalMs });
+    keySet?.listen((keys) => {
+      for (const thread of this.threads) thread.takeKeys(keys);
+    });
     this.readiness = new Readiness({
       states: () => sources.state(),
       check: (signal) => sources.check(signal),
-      keys: { isReached: () => this.#haveKeys(), reach: () => this.#reachKeys() },
+      keys: {
+        isReached: () => keySet === null || keySet.state.reached,
+        reach: async () => await keySet?.reach(),
+      },
       isDraining: () => this.#isLeaving,
       clock,
       log,
@@ -152,6 +158,8 @@ export class Keeper<Start> implements MetricsText {
       log,
     });
     this.#threads.set(number, thread);
+    const keys = back.keySet?.keys ?? null;
+    if (keys !== null) thread.takeKeys(keys);
     return thread;
   }
 
@@ -174,22 +182,12 @@ export class Keeper<Start> implements MetricsText {
       try {
         await thread.open();
         log.info("worker_restarted", { worker: number });
-        await thread.reachKeys();
       } catch (error) {
         if (this.#isLeaving) return;
         log.error("worker_failed", { worker: number, error });
         await thread.terminate();
       }
     }
-  }
-
-  #haveKeys(): boolean {
-    const open = this.#open();
-    return open.length > 0 && open.every(({ hasKeys }) => hasKeys);
-  }
-
-  async #reachKeys(): Promise<void> {
-    await Promise.allSettled(this.#open().map((thread) => thread.reachKeys()));
   }
 
   #standing(): Answers<StandingQuestions> {

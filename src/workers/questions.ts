@@ -1,4 +1,5 @@
 // What the keeper and its workers ask and tell each other. Plain data only, that JSON leaves as it is.
+import type { FetchedKeys } from "../auth/key_set.ts";
 import type { Scope } from "../auth/scope.ts";
 import type { AlertHistory, HistoryPage, InterestChange } from "../feed/seam.ts";
 import type { ReadinessReport } from "../http/readiness.ts";
@@ -48,6 +49,10 @@ export interface KeeperQuestions {
     AlertHistory,
   ];
   readonly listDevices: readonly [tenantId: string, readonly string[]];
+  /** Has the issuer's keys fetched again where they are too old. What was fetched is told before the answer. */
+  readonly refreshKeys: readonly [null, null];
+  /** Has keys fetched that are newer than those of this number, where the cooldown lets it; told before the answer, too. */
+  readonly newerKeys: readonly [number, null];
   readonly sourceStates: readonly [null, SourceStates];
   readonly readDevices: Read<"devices">;
   readonly readLatest: Read<"latest">;
@@ -66,10 +71,9 @@ export interface KeeperQuestions {
 export interface WorkerQuestions<Start = unknown> {
   readonly start: readonly [Start, null];
   readonly takeSnapshot: readonly [SnapshotParcel, void];
+  readonly takeKeys: readonly [FetchedKeys, void];
   readonly usageOf: readonly [tenantId: string, WorkerUsage];
   readonly metrics: readonly [null, MetricFamilies];
-  /** Tries to have keys to verify tokens with, and says whether there are any. */
-  readonly reachKeys: readonly [null, boolean];
   /** Lets nobody in any more, closes every socket and ends the listening. */
   readonly leave: readonly [{ readonly withinMs: number }, null];
   readonly ping: readonly [null, null];

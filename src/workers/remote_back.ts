@@ -1,6 +1,7 @@
 // What stands behind a worker's connections, asked of the keeper, who has it once for all workers. It counts nothing and
 // reads nothing itself.
 import type { Back } from "../back.ts";
+import type { KeySet } from "../auth/key_set.ts";
 import type { Scope } from "../auth/scope.ts";
 import type { HistoryQuestion } from "../feed/seam.ts";
 import type { Feeds } from "../feed/feed_registry.ts";
@@ -11,9 +12,13 @@ import type { KeeperQuestions, PastOf } from "./questions.ts";
 /** The part of a link that asks. */
 export type AsksKeeper = Pick<Link<KeeperQuestions, never>, "ask" | "tell">;
 
-export function remoteBack(keeper: AsksKeeper, feeds: Feeds): Back {
+export function remoteBack(
+  keeper: AsksKeeper,
+  { feeds, keySet }: { readonly feeds: Feeds; readonly keySet: KeySet },
+): Back {
   return {
     feeds,
+    keySet,
     histories: {
       async page({ signal, ...question }) {
         return new Map(await keeper.ask("pageOfPast", pastOf(question), signal));

@@ -57,6 +57,14 @@ export class WorkerPlace {
       ],
       pastAlerts: (question, signal) => histories.alerts({ ...question, signal }),
       listDevices: (tenantId, signal) => back.listDevices(tenantId, signal),
+      refreshKeys: async () => {
+        await back.keySet?.current();
+        return null;
+      },
+      newerKeys: async (number) => {
+        await back.keySet?.after(number);
+        return null;
+      },
       sourceStates: () => reads.states(),
       readDevices: (query, signal) => reads.devices({ ...query, signal }),
       readLatest: (query, signal) => reads.latest({ ...query, signal }),

@@ -1,6 +1,7 @@
 // One worker as the keeper sees it: a thread that is started, asked, watched and told to leave. What it holds of the whole
 // service is given back as soon as it is gone, however it went.
 import { Worker } from "node:worker_threads";
+import type { FetchedKeys } from "../auth/key_set.ts";
 import { type Clock, delay } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { MetricFamilies } from "../observe/merged_metrics.ts";
@@ -36,7 +37,6 @@ export class WorkerThread<Start> {
   readonly #thread: Worker;
   readonly #link: Link<WorkerQuestions<Start>, KeeperQuestions>;
   readonly #life = new AbortController();
-  #hasKeys = false;
   #isOpen = false;
   #isStuck = false;
   #lastMetrics: MetricFamilies = [];
@@ -75,11 +75,6 @@ export class WorkerThread<Start> {
     return this.#isStuck;
   }
 
-  /** Whether it had keys to verify tokens with when it was last asked. */
-  get hasKeys(): boolean {
-    return this.#hasKeys;
-  }
-
   /** What it said last of its numbers. */
   get lastMetrics(): MetricFamilies {
     return this.#lastMetrics;
@@ -92,8 +87,9 @@ export class WorkerThread<Start> {
     void this.#watch();
   }
 
-  async reachKeys(): Promise<void> {
-    this.#hasKeys = await this.#link.ask("reachKeys", null);
+  /** Hands it the issuer's keys, also before it is open. */
+  takeKeys(keys: FetchedKeys): void {
+    this.#link.tell("takeKeys", keys);
   }
 
   usageOf(tenantId: string, signal?: AbortSignal): Promise<WorkerUsage> {

@@ -1,5 +1,6 @@
 // What a worker holds of what all share, by itself: whenever it goes, nothing of it stays taken.
 import assert from "node:assert/strict";
+import type { KeySet } from "../../src/auth/key_set.ts";
 import { LimitLedger } from "../../src/limits/limits.ts";
 import { RefusedSockets } from "../../src/limits/refused_sockets.ts";
 import { Seats } from "../../src/limits/seats.ts";
@@ -48,13 +49,21 @@ Deno.test("What a worker was about to be given when it went is given back", asyn
   assert.deepEqual(taken(), [0, 0, 0]);
 });
 
+const NO_KEYS: KeySet = {
+  state: { reached: false, failure: null },
+  current: () => Promise.resolve(null),
+  after: () => Promise.resolve(null),
+  reach: () => Promise.resolve(false),
+};
+
 Deno.test("A seat that a worker has of the keeper is left once, however often its socket goes", async () => {
   const told: unknown[] = [];
   const keeper = {
     ask: () => Promise.resolve(7),
     tell: (...said: readonly unknown[]) => told.push(said),
   } as unknown as AsksKeeper;
-  const seat = await remoteBack(keeper, { change() {}, listen() {} }).seats.take("192.0.2.1");
+  const feeds = { change() {}, listen() {} };
+  const seat = await remoteBack(keeper, { feeds, keySet: NO_KEYS }).seats.take("192.0.2.1");
   assert(typeof seat === "object");
   seat.leave();
   seat.leave();

@@ -1,5 +1,5 @@
 // A service of several workers on real databases, in threads of this process as the entry starts them.
-import { systemClock as clock } from "../../src/clock.ts";
+import { systemClock } from "../../src/clock.ts";
 import { createMetrics } from "../../src/app.ts";
 import { limitsOf } from "../../src/config.ts";
 import { LimitLedger } from "../../src/limits/limits.ts";
@@ -26,7 +26,9 @@ export interface WorkerService extends AsyncDisposable {
 export async function startWorkers(
   databases: Pick<Databases, "settings">,
   settings: Settings = {},
-  options: Partial<Pick<ServeWorkersOptions, "entry" | "stuckMs">> = {},
+  { clock = systemClock, ...options }: Partial<
+    Pick<ServeWorkersOptions, "clock" | "entry" | "stuckMs">
+  > = {},
 ): Promise<WorkerService> {
   const config = testConfig({
     ...databases.settings,
