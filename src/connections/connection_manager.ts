@@ -209,9 +209,9 @@ export class ConnectionManager {
   /** A young state is due at once; an old one must not pretend to be live, so the subscription waits for the next read. */
   readonly #begin: Begin = (connection, state) => {
     const { clock, pollIntervalMs } = this.#options;
-    if (state !== null && clock.now() - state.readAt < pollIntervalMs) {
-      return { seq: 0, isOwed: false };
-    }
+    const ageMs = clock.now() - (state?.readAt ?? -Infinity);
+    // The wall's clock may have been set back.
+    if (ageMs >= 0 && ageMs < pollIntervalMs) return { seq: 0, isOwed: false };
     connection.owe();
     return { seq: state?.seq ?? 0, isOwed: true };
   };

@@ -121,8 +121,11 @@ export class SharedFeeds {
   ): { readonly snapshot: Snapshot; readonly change: Pick<InterestChange, "first"> } {
     const { clock, pollIntervalMs, feeds } = this.#options;
     const { tenantId, first } = change;
-    const isYoung = ({ readAt }: { readonly readAt: number }) =>
-      clock.now() - readAt < pollIntervalMs;
+    const isYoung = ({ readAt }: { readonly readAt: number }) => {
+      const ageMs = clock.now() - readAt;
+      // The wall's clock may have been set back.
+      return ageMs >= 0 && ageMs < pollIntervalMs;
+    };
     const youngOf = (deviceId: string) => {
       const state = tenant.devices.get(deviceId);
       return state !== undefined && isYoung(state) ? state : null;

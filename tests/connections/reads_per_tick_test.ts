@@ -58,6 +58,21 @@ Deno.test("A device in a young snapshot is sent from there and not read again", 
   assert.equal(service.sources.alertReads.length, 1);
 });
 
+Deno.test("An old snapshot is read again, too, where the wall's clock was set back", async () => {
+  using service = connectionsFixture();
+  service.sources.put("acme", "dev-1", sampleAt(1));
+  service.connect().follow("dev-1");
+  await service.clock.advance(PHASE_MS);
+  service.sources.telemetryFault = () => new Error("Gone");
+  await service.clock.advance(1_100);
+  service.sources.telemetryFault = null;
+  service.clock.setWall(-3_600_000);
+  const late = service.connect();
+  late.follow("dev-1");
+  await service.clock.advance(10);
+  assert.deepEqual(late.pushes(), ['dev-1 {"temp_c":1}']);
+});
+
 Deno.test("An old snapshot is not sent as a first value: it is read again", async () => {
   using service = connectionsFixture();
   service.sources.put("acme", "dev-1", sampleAt(1));

@@ -69,6 +69,20 @@ Deno.test("The first value of a worker's client is one that another worker's was
   assert.deepEqual(one.take(), []);
 });
 
+Deno.test("What another worker's was sent long ago is not young because the wall's clock was set back", async () => {
+  using service = workersFixture();
+  const { one, other, clock, sources, settle } = service;
+  sources.put("acme", "dev-1", sampleAt(1));
+  one.feeds.change({ tenantId: "acme", ...ALL_OF, devices: DEVICE });
+  await settle();
+  sources.telemetryFault = () => new Error("Gone");
+  await clock.advance(3 * POLL_MS);
+  clock.setWall(-3_600_000);
+  other.feeds.change({ tenantId: "acme", ...ALL_OF, devices: DEVICE });
+  await settle();
+  assert.deepEqual(other.take().flatMap(({ devices }) => devices), []);
+});
+
 Deno.test("Who follows all devices or the fleet costs no read while what another worker's was sent is young", async () => {
   using service = workersFixture();
   const { one, other, clock, sources, settle } = service;
