@@ -5,9 +5,10 @@ import { type Frame, frameOf, frameText } from "../protocol/frame.ts";
 import type { Alert, AlertChanges } from "../protocol/server_messages.ts";
 import type { AlertStep, Whole } from "./alert_steps.ts";
 import { type AlertView, chosenAlerts, NOTHING_TOLD, viewedChanges, viewOf } from "./alert_view.ts";
+import type { Delivered } from "./delivered.ts";
 import type { Progress } from "./progress.ts";
 import type { Offering, Push } from "./push.ts";
-import type { Delivered, TenantGroup } from "./tenant_group.ts";
+import type { TenantGroup } from "./tenant_group.ts";
 
 export interface AlertOptions {
   readonly mode: "list" | "changes";

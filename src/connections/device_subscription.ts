@@ -2,11 +2,12 @@
 // reads nothing and sends nothing.
 import { type Frame, frameOf } from "../protocol/frame.ts";
 import type { EveryFollow } from "./every_follow.ts";
+import type { FollowedDevice } from "./followed_device.ts";
 import type { HistoryStart } from "./history_start.ts";
 import type { MetricsFilter } from "./message_views.ts";
 import type { Progress } from "./progress.ts";
 import type { Offering, Push } from "./push.ts";
-import type { FollowedDevice, TenantGroup } from "./tenant_group.ts";
+import type { TenantGroup } from "./tenant_group.ts";
 
 /** How a client wants a device's samples. */
 export interface DeviceOptions {

@@ -7,7 +7,7 @@ import {
 } from "../../src/connections/catch_up.ts";
 import { historyParts } from "../../src/connections/history_parts.ts";
 import { EveryFollow } from "../../src/connections/every_follow.ts";
-import { FollowedDevice } from "../../src/connections/tenant_group.ts";
+import { FollowedDevice } from "../../src/connections/followed_device.ts";
 import { HistoryError } from "../../src/feed/history_error.ts";
 import type { HistoryPage, HistoryQuestion } from "../../src/feed/seam.ts";
 import type { Resume, ServerMessage } from "../../src/protocol/server_messages.ts";

@@ -4,7 +4,7 @@ import { delay } from "../../src/clock.ts";
 import { catchUp, type CatchUpDeps } from "../../src/connections/catch_up.ts";
 import { EveryFollow } from "../../src/connections/every_follow.ts";
 import { type HistoryPart, historyParts } from "../../src/connections/history_parts.ts";
-import { FollowedDevice } from "../../src/connections/tenant_group.ts";
+import { FollowedDevice } from "../../src/connections/followed_device.ts";
 import { HistoryError } from "../../src/feed/history_error.ts";
 import type { Histories, HistoryPage, HistoryQuestion } from "../../src/feed/seam.ts";
 import { type Frame, frameOf } from "../../src/protocol/frame.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { EveryFollow } from "../../src/connections/every_follow.ts";
-import { FollowedDevice } from "../../src/connections/tenant_group.ts";
+import { FollowedDevice } from "../../src/connections/followed_device.ts";
 import { sampleAt } from "../support/samples.ts";
 import { telemetry } from "./catch_up_world.ts";
 

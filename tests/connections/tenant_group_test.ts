@@ -4,7 +4,8 @@ import { AlertSteps } from "../../src/connections/alert_steps.ts";
 import type { Connection } from "../../src/connections/connection.ts";
 import { CORE_OPTIONS, DeviceSubscription } from "../../src/connections/device_subscription.ts";
 import { EveryFollow } from "../../src/connections/every_follow.ts";
-import { FollowedDevice, TenantGroup } from "../../src/connections/tenant_group.ts";
+import { FollowedDevice } from "../../src/connections/followed_device.ts";
+import { TenantGroup } from "../../src/connections/tenant_group.ts";
 import type { AlertState, DeviceBatch, DeviceState } from "../../src/feed/seam.ts";
 import { frameOf } from "../../src/protocol/frame.ts";
 
