@@ -296,6 +296,8 @@ export class Follower {
       }
       window.last = projected;
     }
+    // One device's samples say nothing of the others, which are asked for later.
+    if (isCompanion && this.#state === "due") this.#windows.keep(this.start());
     window.note(timestamp, readAt);
     if (origin === "history") this.#windows.begun(deviceId);
   }

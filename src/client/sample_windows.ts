@@ -52,11 +52,15 @@ export class SampleWindows {
     return this.#windows.get(deviceId)?.floor ?? null;
   }
 
+  /** All are due from here, whatever comes before they are asked for. */
+  keep(start: Start): void {
+    if (start.kind === "now") return;
+    this.#unbegun ??= { start, askedAt: this.#options.clock.now(), devices: null };
+  }
+
   /** All were asked for; what is not later than `limit`, where there is one, is not wanted. */
   ask(start: Start, limit: string | null): void {
-    if (start.kind !== "now") {
-      this.#unbegun ??= { start, askedAt: this.#options.clock.now(), devices: null };
-    }
+    this.keep(start);
     for (const [deviceId, window] of this.#windows) {
       if (!this.#heldByOwn.has(deviceId)) window.hold(limit);
     }

@@ -1,0 +1,50 @@
+// From where who listens to every device is asked for again: nothing that a device's own subscription brings, or was to
+// bring, may take from what is due.
+import assert from "node:assert/strict";
+import { at, clientWorld, type FakeSocket, sample, telemetry } from "./client_fixture.ts";
+
+/** Answers every subscribe since the last call; those to every device have a past of `e`, where they asked for one. */
+function answerer(socket: FakeSocket) {
+  let answered = 0;
+  return () => {
+    const asked = socket.asked("subscribe", "device").slice(answered);
+    answered += asked.length;
+    for (const { device_id, since, history_seconds, id } of asked) {
+      const hasPast = since !== undefined || history_seconds !== undefined;
+      const named = { [device_id === "*" ? "e" : device_id]: { from: at(-60), complete: true } };
+      const resume = hasPast ? { resume: named } : {};
+      socket.say({ type: "subscribed", channel: "device", device_id, ...resume, id });
+    }
+    return asked;
+  };
+}
+
+function page(socket: FakeSocket, deviceId: string, id: unknown, ...seconds: number[]): void {
+  const samples = seconds.map((second) => sample(second));
+  socket.say({ type: "history", device_id: deviceId, samples, done: true, id });
+}
+
+Deno.test("what one device pushes does not shorten what a slow loop over every device is due of the others", async () => {
+  using world = clientWorld();
+  const options = { mode: "every" } as const;
+  const loop = world.client.samples("*", { ...options, bufferSize: 2 });
+  world.client.device("d", options, () => {});
+  const socket = await world.greet();
+  const answer = answerer(socket);
+  answer();
+  const full = [telemetry("d", sample(1)), telemetry("d", sample(2)), telemetry("e", sample(2))];
+  socket.batch(2, full);
+  // While this one's history flows, nothing else is asked of every device.
+  world.client.device("*", { ...options, historySeconds: 60 }, () => {});
+  await world.settle();
+  const asked = answer();
+  page(socket, "d", asked.find(({ device_id }) => device_id === "d")?.id, 1, 2);
+  for (let n = 0; n < 2; n++) await loop.next();
+  await world.settle();
+  page(socket, "d", answer().at(-1)?.id, 1, 2, 20);
+  page(socket, "e", asked.find(({ device_id }) => device_id === "*")?.id, 2);
+  await world.settle();
+  page(socket, "e", answer().find(({ device_id }) => device_id === "*")?.id, 2);
+  const taken = [await loop.next(), await loop.next()].map(({ value }) => value?.device_id);
+  assert.deepEqual(taken, ["d", "e"]);
+});
