@@ -70,11 +70,12 @@ export class DeviceSubscription {
     const isBusy = this.#pass !== null && this.#pass.remaining?.size !== 0;
     const continuous = context.companions.filter((follower) => follower.isContinuous);
     for (const follower of continuous) this.#meet(follower);
-    const isOwed = continuous.some((follower) => follower.isOwed(this.deviceId));
+    const owed = continuous.filter((follower) => follower.isOwed(this.deviceId));
+    const isOwed = owed.some((follower) => !follower.isPaused);
     if (isLeft) {
       if (this.#wire === null) return null;
       // With all, the device is followed from now on: what this has still to give would come to nobody.
-      const isOwing = continuous.length > 0 && (isBusy || this.#owesCompanions || isOwed);
+      const isOwing = continuous.length > 0 && (isBusy || this.#owesCompanions || owed.length > 0);
       if (!isOwing || this.#isRefused) return { name: "unsubscribe" };
     }
     if (isBusy || this.#isRefused) return null;

@@ -147,9 +147,9 @@ export class Follower {
     this.#windows.ask(start, limit);
   }
 
-  /** Whether the device's own subscription has to be asked for what is due to this one. */
+  /** Whether the device's own subscription has to be asked for what is due to this one, once it can take that. */
   isOwed(deviceId: string): boolean {
-    return this.#state !== "paused" && this.#owed.isDue(deviceId);
+    return this.#owed.isDue(deviceId);
   }
 
   /** What is due of the device has to come from its own subscription. */

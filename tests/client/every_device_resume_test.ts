@@ -48,3 +48,22 @@ Deno.test("what one device pushes does not shorten what a slow loop over every d
   const taken = [await loop.next(), await loop.next()].map(({ value }) => value?.device_id);
   assert.deepEqual(taken, ["d", "e"]);
 });
+
+Deno.test("a device that is left stays followed until a loop over every device has room for what it is due of it", async () => {
+  using world = clientWorld();
+  const loop = world.client.samples("*", { mode: "every", bufferSize: 2 });
+  const stop = world.client.device("d", { mode: "every" }, () => {});
+  const socket = await world.greet();
+  const answer = answerer(socket);
+  answer();
+  socket.batch(3, [1, 2, 3].map((n) => telemetry("d", sample(n))));
+  stop();
+  await world.settle();
+  assert.deepEqual(socket.asked("unsubscribe"), []);
+  for (let n = 0; n < 2; n++) await loop.next();
+  await world.settle();
+  page(socket, "d", answer().find(({ device_id }) => device_id === "d")?.id, 1, 2, 3);
+  assert.equal((await loop.next()).value?.metrics.n, 3);
+  await world.settle();
+  assert.equal(socket.asked("unsubscribe", "device").length, 1);
+});
