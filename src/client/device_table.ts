@@ -89,9 +89,13 @@ export class DeviceTable implements Disposable {
     this.#link = null;
     this.#withoutRoom.clear();
     this.#alone.clear();
-    for (const [deviceId, subscription] of this.#subscriptions) {
-      subscription.lost();
-      if (subscription.followers.size === 0) this.#subscriptions.delete(deviceId);
+    const companions = this.#subscriptions.get(EVERY_DEVICE)?.followers ?? [];
+    const serverNow = this.#options.serverClock.now();
+    for (const subscription of this.#subscriptions.values()) subscription.lost();
+    for (const [deviceId, { followers }] of this.#subscriptions) {
+      if (followers.size > 0) continue;
+      this.#subscriptions.delete(deviceId);
+      for (const follower of companions) follower.reclaim(deviceId, serverNow);
     }
   }
 

@@ -3,7 +3,7 @@
 import type { Clock } from "../clock.ts";
 import type { Sample } from "../protocol/server_messages.ts";
 import type { Gap } from "./client_events.ts";
-import type { Needs, Start } from "./device_needs.ts";
+import { earliest, type Needs, type Start } from "./device_needs.ts";
 import { isSameSample } from "./is_same_sample.ts";
 import { OwedPasts } from "./owed_pasts.ts";
 import { projectSample } from "./project_sample.ts";
@@ -155,6 +155,14 @@ export class Follower {
   /** What is due of the device has to come from its own subscription. */
   owe(deviceId: string): void {
     this.#owed.owe(deviceId, this.startOf(deviceId));
+  }
+
+  /** The device's own subscription is gone, and what it did not bring has to come from the one to all. */
+  reclaim(deviceId: string, serverNow: number): void {
+    const owed = this.#owed.startOf(deviceId);
+    if (owed === null) return;
+    this.#owed.came(deviceId);
+    this.#windows.widen(earliest([this.start(), owed], serverNow));
   }
 
   /** History of one device is on its way because of somebody else's subscribe; `limit` as for its own. */

@@ -54,8 +54,12 @@ export class SampleWindows {
 
   /** All are due from here, whatever comes before they are asked for. */
   keep(start: Start): void {
-    if (start.kind === "now") return;
-    this.#unbegun ??= { start, askedAt: this.#options.clock.now(), devices: null };
+    if (start.kind !== "now" && this.#unbegun === null) this.widen(start);
+  }
+
+  /** All are due from here, and were from a later start before. */
+  widen(start: Start): void {
+    this.#unbegun = { start, askedAt: this.#options.clock.now(), devices: null };
   }
 
   /** All were asked for; what is not later than `limit`, where there is one, is not wanted. */

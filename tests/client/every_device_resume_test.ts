@@ -1,7 +1,14 @@
 // From where who listens to every device is asked for again: nothing that a device's own subscription brings, or was to
 // bring, may take from what is due.
 import assert from "node:assert/strict";
-import { at, clientWorld, type FakeSocket, sample, telemetry } from "./client_fixture.ts";
+import {
+  at,
+  clientWorld,
+  type FakeSocket,
+  sample,
+  telemetry,
+  type World,
+} from "./client_fixture.ts";
 
 /** Answers every subscribe since the last call; those to every device have a past of `e`, where they asked for one. */
 function answerer(socket: FakeSocket) {
@@ -22,6 +29,12 @@ function answerer(socket: FakeSocket) {
 function page(socket: FakeSocket, deviceId: string, id: unknown, ...seconds: number[]): void {
   const samples = seconds.map((second) => sample(second));
   socket.say({ type: "history", device_id: deviceId, samples, done: true, id });
+}
+
+async function reconnect(world: World): Promise<FakeSocket> {
+  world.socket().end(1006);
+  await world.clock.advance(5_000);
+  return await world.greet();
 }
 
 Deno.test("what one device pushes does not shorten what a slow loop over every device is due of the others", async () => {
@@ -66,4 +79,20 @@ Deno.test("a device that is left stays followed until a loop over every device h
   assert.equal((await loop.next()).value?.metrics.n, 3);
   await world.settle();
   assert.equal(socket.asked("unsubscribe", "device").length, 1);
+});
+
+Deno.test("what a device's own subscription had not brought when it was left and the socket ended is asked of every device", async () => {
+  using world = clientWorld();
+  const options = { mode: "every", historySeconds: 60 } as const;
+  const stop = world.client.device("d", options, () => {});
+  const first = await world.greet();
+  world.client.device("*", options, () => {});
+  await world.settle();
+  const { device_id, id } = first.last("subscribe");
+  first.say({ type: "subscribed", channel: "device", device_id, resume: {}, id });
+  stop();
+  const second = await reconnect(world);
+  const again = second.last("subscribe");
+  assert.equal(again.device_id, "*");
+  assert.ok(again.history_seconds >= 60, `it asks for ${again.history_seconds} s only`);
 });
