@@ -64,10 +64,15 @@ export class DeviceSubscription {
     return this.#owesCompanions || (this.#pass !== null && this.#pass.remaining === null);
   }
 
+  /** Whether what was asked for is not all here. */
+  get #isBusy(): boolean {
+    return this.#pass !== null && this.#pass.remaining?.size !== 0;
+  }
+
   /** What should be said to the service; null for nothing at present. */
   plan(context: PlanContext): Plan | null {
     const isLeft = this.followers.size === 0;
-    const isBusy = this.#pass !== null && this.#pass.remaining?.size !== 0;
+    const isBusy = this.#isBusy;
     const continuous = context.companions.filter((follower) => follower.isContinuous);
     for (const follower of continuous) this.#meet(follower);
     const owed = continuous.filter((follower) => follower.isOwed(this.deviceId));
@@ -128,7 +133,7 @@ export class DeviceSubscription {
     this.#wire = pass.plan.needs;
     for (const [follower, start] of pass.starts) {
       const limit = limitOf(start, pass);
-      if (pass.companions.includes(follower)) follower.hold(this.deviceId, limit);
+      if (pass.companions.includes(follower)) follower.hold(this.deviceId, start, limit);
       else follower.begin(start, limit);
     }
   }
@@ -188,6 +193,8 @@ export class DeviceSubscription {
   }
 
   lost(): void {
+    // What was on its way to them is not any more.
+    if (this.#isBusy) { for (const one of this.#pass?.companions ?? []) one.owe(this.deviceId); }
     this.#wire = null;
     this.#pass = null;
     this.#isRefused = this.#owesCompanions = false;

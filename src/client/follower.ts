@@ -165,9 +165,9 @@ export class Follower {
     this.#windows.widen(earliest([this.start(), owed], serverNow));
   }
 
-  /** History of one device is on its way because of somebody else's subscribe; `limit` as for its own. */
-  hold(deviceId: string, limit: string | null): void {
-    this.#owed.coming(deviceId);
+  /** History of one device is on its way because of somebody else's subscribe; `start` and `limit` as for its own. */
+  hold(deviceId: string, start: Start, limit: string | null): void {
+    this.#owed.coming(deviceId, start);
     this.#windows.hold(deviceId, limit);
   }
 
@@ -213,7 +213,6 @@ export class Follower {
   /** What it has ends here, and it is due what comes after. */
   fallBehind(): void {
     if (this.#state !== "paused" && this.#state !== "left") this.#state = "due";
-    for (const deviceId of this.#owed.underWay) this.owe(deviceId);
   }
 
   /** It is not asked for again on this connection. */

@@ -37,7 +37,8 @@ export class OwedPasts {
     this.#owed.set(deviceId, { start, at: this.#clock.now(), isComing: false });
   }
 
-  coming(deviceId: string): void {
+  coming(deviceId: string, start: Start): void {
+    this.owe(deviceId, start);
     const owed = this.#owed.get(deviceId);
     if (owed !== undefined) owed.isComing = true;
   }
@@ -45,11 +46,6 @@ export class OwedPasts {
   /** All of it is here. */
   came(deviceId: string): void {
     this.#owed.delete(deviceId);
-  }
-
-  /** Devices of which it is on its way. */
-  get underWay(): readonly string[] {
-    return [...this.#owed.keys()].filter((deviceId) => !this.isDue(deviceId));
   }
 
   clear(): void {

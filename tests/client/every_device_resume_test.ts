@@ -96,3 +96,21 @@ Deno.test("what a device's own subscription had not brought when it was left and
   assert.equal(again.device_id, "*");
   assert.ok(again.history_seconds >= 60, `it asks for ${again.history_seconds} s only`);
 });
+
+Deno.test("a device that has given nothing yet is resumed from where it was due, however far the others are", async () => {
+  using world = clientWorld();
+  const given: unknown[] = [];
+  world.client.device("*", { mode: "every", historySeconds: 60 }, ({ device_id, metrics }) => {
+    given.push([device_id, metrics.n]);
+  });
+  world.client.device("d", { mode: "every" }, () => {});
+  const first = await world.greet();
+  page(first, "d", answerer(first)().find(({ device_id }) => device_id === "d")?.id);
+  const second = await reconnect(world);
+  const asked = answerer(second)();
+  page(second, "e", asked.find(({ device_id }) => device_id === "*")?.id, 5);
+  const third = await reconnect(world);
+  const own = answerer(third)().find(({ device_id }) => device_id === "d");
+  page(third, "d", own?.id, -8, 4);
+  assert.deepEqual(given, [["e", 5], ["d", -8], ["d", 4]]);
+});
