@@ -3,7 +3,7 @@ import { ServiceProcess } from "../service/service_process.ts";
 import { TestClient } from "../support/client.ts";
 import { signToken, TEST_SECRET } from "../support/tokens.ts";
 import { until } from "../support/until.ts";
-import { attributeOf, OtlpReceiver } from "./otlp_receiver.ts";
+import { attributeOf, OtlpReceiver, type ReceivedSpan } from "./otlp_receiver.ts";
 
 /** A database that answers every read with a refusal, so that reads end at once. */
 function refusingInflux(): Deno.HttpServer<Deno.NetAddr> {
@@ -55,24 +55,21 @@ Deno.test("Ticks, their reads and handshakes are traced, and no token is exporte
     await until(() => receiver.spans.some((span) => attributeOf(span, "url.path") === "/nowhere"));
     await until(() => receiver.signals.has("/v1/logs") && receiver.signals.has("/v1/metrics"));
     await client.close();
-    service.signal("SIGTERM");
-    await service.status;
-    const outcomes = handshakes().map((span) => attributeOf(span, "pulsewire.outcome"));
-    assert.ok(outcomes.includes("admitted") && outcomes.includes("invalid_token"));
-    const ticks = new Set(
-      receiver.spans.filter(({ name }) => name === "tick").map(({ spanId }) => spanId),
-    );
-    assert.ok(
-      receiver.spans.some(({ name, parentSpanId = "" }) =>
-        name === "read telemetry" && ticks.has(parentSpanId)
-      ),
-      "a tick's read is a part of it",
-    );
-    const traces = new Set(receiver.spans.map(({ traceId }) => traceId));
-    const line = service.records.find(({ message, trace_id }) =>
-      message === "handshake_refused" && trace_id !== undefined
-    );
-    assert.ok(traces.has(String(line?.trace_id)), "a line of the log leads to its trace");
+    // It is not asked to leave: while traces are exported the runtime may never end by itself.
+    const outcomes = () => handshakes().map((span) => attributeOf(span, "pulsewire.outcome"));
+    await until(() => outcomes().includes("admitted") && outcomes().includes("invalid_token"));
+    const ticks = () =>
+      new Set(receiver.spans.filter(({ name }) => name === "tick").map(({ spanId }) => spanId));
+    const isReadOfTick = ({ name, parentSpanId = "" }: ReceivedSpan) =>
+      name === "read telemetry" && ticks().has(parentSpanId);
+    await until(() => receiver.spans.some(isReadOfTick), { what: "A read that is a tick's part" });
+    const isTraced = () => {
+      const traces = new Set(receiver.spans.map(({ traceId }) => traceId));
+      return service.records.some(({ message, trace_id }) =>
+        message === "handshake_refused" && traces.has(String(trace_id))
+      );
+    };
+    await until(isTraced, { what: "A line of the log that leads to its trace" });
     for (const secret of [token, secondToken]) {
       for (const part of secret.split(".").slice(1)) {
         assert.ok(!receiver.text.includes(part), "a token was exported");
