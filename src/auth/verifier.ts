@@ -145,9 +145,8 @@ class TokenVerifier implements Verifier {
       assertUniqueNamesIn(textOf(header));
       this.#uniqueHeader = header;
     }
-    const text = textOf(payload);
     // What is written again as it was read names nothing twice; most issuers write as JSON.stringify does.
-    if (JSON.stringify(claims) !== text) assertUniqueNamesIn(text);
+    if (base64url.encode(JSON.stringify(claims)) !== payload) assertUniqueNamesIn(textOf(payload));
   }
 
   /** jose rounds its clock down to seconds, knows no future `iat`, and read the clock before the keys came. */
