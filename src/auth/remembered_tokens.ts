@@ -4,8 +4,11 @@ import { hash } from "node:crypto";
 import type { VerificationKey } from "./key_source.ts";
 import type { Scope } from "./scope.ts";
 
-/** As many as MAX_CONNECTIONS has by default: all clients may come back at once. Each takes some 600 bytes. */
-export const MAX_REMEMBERED_TOKENS = 20_000;
+/**
+ * Twice as many as MAX_CONNECTIONS has by default: half of them are surely remembered, as all clients may come back at
+ * once. Each takes some 600 bytes.
+ */
+export const MAX_REMEMBERED_TOKENS = 40_000;
 
 /** A token's scope, the times that it names, and the key that its signature was verified with. */
 export interface VerifiedToken {
@@ -21,33 +24,38 @@ export function digestOf(token: string): string {
   return hash("sha256", token, "base64");
 }
 
-/** At most MAX_REMEMBERED_TOKENS; beyond it the one that was not asked for the longest is forgotten. */
+/**
+ * At most MAX_REMEMBERED_TOKENS, among them always the half that was asked for last. The other half is forgotten at once:
+ * whoever looks for the oldest in a map passes the places of all that were forgotten before it.
+ */
 export class RememberedTokens {
-  /** In the order in which they were last asked for. */
-  readonly #tokens = new Map<string, VerifiedToken>();
+  /** Those that were asked for lately. */
+  #young = new Map<string, VerifiedToken>();
+  /** Those that were before them. */
+  #old = new Map<string, VerifiedToken>();
 
   get size(): number {
-    return this.#tokens.size;
+    return this.#young.size + this.#old.size;
   }
 
   find(digest: string): VerifiedToken | undefined {
-    const token = this.#tokens.get(digest);
-    if (token === undefined) return undefined;
-    this.#tokens.delete(digest);
-    this.#tokens.set(digest, token);
-    return token;
+    const young = this.#young.get(digest);
+    if (young !== undefined) return young;
+    const old = this.#old.get(digest);
+    if (old !== undefined) this.remember(digest, old);
+    return old;
   }
 
   remember(digest: string, token: VerifiedToken): void {
-    this.#tokens.delete(digest);
-    if (this.#tokens.size >= MAX_REMEMBERED_TOKENS) {
-      const [oldest] = this.#tokens.keys();
-      if (oldest !== undefined) this.#tokens.delete(oldest);
-    }
-    this.#tokens.set(digest, token);
+    this.#old.delete(digest);
+    this.#young.set(digest, token);
+    if (this.#young.size < MAX_REMEMBERED_TOKENS / 2) return;
+    this.#old = this.#young;
+    this.#young = new Map();
   }
 
   forget(digest: string): void {
-    this.#tokens.delete(digest);
+    this.#young.delete(digest);
+    this.#old.delete(digest);
   }
 }
