@@ -36,6 +36,15 @@ export function delay(clock: Clock, delayMs: number, signal: AbortSignal): Promi
   });
 }
 
+/** Whether an instant of the wall's clock is less than `maxAgeMs` old; where that was set back behind it, nobody knows. */
+export function isYoung(
+  instantMs: number,
+  { maxAgeMs, clock }: { readonly maxAgeMs: number; readonly clock: Pick<Clock, "now"> },
+): boolean {
+  const ageMs = clock.now() - instantMs;
+  return ageMs >= 0 && ageMs < maxAgeMs;
+}
+
 /** Resolves with the work's end, or after `atMostMs` without it; rejects as the work does, where that comes first. */
 export async function waitFor(
   work: PromiseLike<unknown>,

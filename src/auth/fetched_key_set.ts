@@ -1,7 +1,7 @@
 // An issuer's key set, fetched and kept over the issuer's failures; tokens must never be able to make it fetch more than one
 // refresh a cooldown.
 import { createLocalJWKSet } from "jose";
-import type { Clock } from "../clock.ts";
+import { type Clock, isYoung } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { fetchJson } from "./fetch_json.ts";
 import type { KeyLocation } from "./key_location.ts";
@@ -74,7 +74,7 @@ export class FetchedKeySet implements KeySet {
   }
 
   #isFresh(): boolean {
-    return this.#keys !== null && areFresh(this.#keys, this.#options.clock.now());
+    return this.#keys !== null && areFresh(this.#keys, this.#options.clock);
   }
 
   /** Joins the refresh under way or starts one, unless it is too early; it never rejects. */
@@ -91,9 +91,7 @@ export class FetchedKeySet implements KeySet {
     const pauseMs = this.#keys === null
       ? Math.min(cooldownMs, FIRST_RETRY_MS * 2 ** (this.#failures - 1))
       : cooldownMs;
-    const elapsedMs = clock.now() - this.#attemptedAt;
-    // A clock that was set back must not stretch the pause.
-    return elapsedMs < 0 || elapsedMs >= pauseMs;
+    return !isYoung(this.#attemptedAt, { maxAgeMs: pauseMs, clock });
   }
 
   async #attempt(): Promise<void> {

@@ -1,4 +1,5 @@
 // An issuer's key set as whoever verifies with it sees it. Plain data crosses here: who fetches it may be another thread.
+import { type Clock, isYoung } from "../clock.ts";
 import type { KeysState } from "./key_source.ts";
 
 /** What one fetch brought. */
@@ -29,7 +30,6 @@ export interface KeySet {
 }
 
 /** Whether keys may be used without asking again. */
-export function areFresh({ fetchedAt, maxAgeMs }: FetchedKeys, now: number): boolean {
-  const ageMs = now - fetchedAt;
-  return ageMs >= 0 && ageMs < maxAgeMs;
+export function areFresh({ fetchedAt, maxAgeMs }: FetchedKeys, clock: Clock): boolean {
+  return isYoung(fetchedAt, { maxAgeMs, clock });
 }

@@ -1,7 +1,7 @@
 // Who is connected and what each follows; keeps interest in step with subscriptions. It decodes no message, decides
 // no read, and knows of a feed only the two messages of the seam.
 import type { Scope } from "../auth/scope.ts";
-import type { Clock, TimerHandle } from "../clock.ts";
+import { type Clock, isYoung, type TimerHandle } from "../clock.ts";
 import { ABNORMAL_CLOSE, CLOSINGS } from "../errors.ts";
 import type { Feeds } from "../feed/feed_registry.ts";
 import type { Snapshot } from "../feed/seam.ts";
@@ -209,9 +209,9 @@ export class ConnectionManager {
   /** A young state is due at once; an old one must not pretend to be live, so the subscription waits for the next read. */
   readonly #begin: Begin = (connection, state) => {
     const { clock, pollIntervalMs } = this.#options;
-    const ageMs = clock.now() - (state?.readAt ?? -Infinity);
-    // The wall's clock may have been set back.
-    if (ageMs >= 0 && ageMs < pollIntervalMs) return { seq: 0, isOwed: false };
+    if (state !== null && isYoung(state.readAt, { maxAgeMs: pollIntervalMs, clock })) {
+      return { seq: 0, isOwed: false };
+    }
     connection.owe();
     return { seq: state?.seq ?? 0, isOwed: true };
   };

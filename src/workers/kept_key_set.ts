@@ -24,7 +24,7 @@ export class KeptKeySet implements KeySet {
   }
 
   async current(): Promise<FetchedKeys | null> {
-    const isFresh = this.#keys !== null && areFresh(this.#keys, this.#clock.now());
+    const isFresh = this.#keys !== null && areFresh(this.#keys, this.#clock);
     if (!isFresh) await this.#keeper.ask("refreshKeys", null);
     return this.#keys;
   }

@@ -1,6 +1,6 @@
 // Lets several workers follow the same feeds: interest is counted for each and summed, snapshots go to those that follow
 // something of them, and a worker that comes late is given what the others have. It reads nothing and decides no tick.
-import type { Clock } from "../clock.ts";
+import { type Clock, isYoung } from "../clock.ts";
 import { Interest } from "../feed/interest.ts";
 import type { FeedRegistry } from "../feed/feed_registry.ts";
 import { beginningAt, type RecentBatches, withBatch } from "../feed/recent_batches.ts";
@@ -121,14 +121,10 @@ export class SharedFeeds {
   ): { readonly snapshot: Snapshot; readonly change: Pick<InterestChange, "first"> } {
     const { clock, pollIntervalMs, feeds } = this.#options;
     const { tenantId, first } = change;
-    const isYoung = ({ readAt }: { readonly readAt: number }) => {
-      const ageMs = clock.now() - readAt;
-      // The wall's clock may have been set back.
-      return ageMs >= 0 && ageMs < pollIntervalMs;
-    };
+    const wasJustRead = (readAt: number) => isYoung(readAt, { maxAgeMs: pollIntervalMs, clock });
     const youngOf = (deviceId: string) => {
       const state = tenant.devices.get(deviceId);
-      return state !== undefined && isYoung(state) ? state : null;
+      return state !== undefined && wasJustRead(state.readAt) ? state : null;
     };
     const isAllNew = !before.followsAll && interest.followsAll;
     const isAllEveryNew = !before.followsAllEvery && interest.followsAllEvery;
@@ -136,7 +132,7 @@ export class SharedFeeds {
     // What was read long ago is no value: only who is sent every sample needs it, to know whose the batches are.
     const devices = isAllNew
       ? tenant.devices.values().filter((state) =>
-        isYoung(state) || (isAllEveryNew && tenant.batches.has(state.deviceId))
+        wasJustRead(state.readAt) || (isAllEveryNew && tenant.batches.has(state.deviceId))
       ).toArray()
       : asked.map(youngOf).filter((state) => state !== null);
     const everyAsked = isAllEveryNew
@@ -146,12 +142,12 @@ export class SharedFeeds {
     const begun = everyAsked.filter((id) => !before.every.has(id))
       .map((deviceId) => beginningAt(tenant.batches.get(deviceId) ?? []))
       .filter((batch) => batch !== null);
-    const isEnough = tenant.alerts !== null && isYoung(tenant.alerts) &&
+    const isEnough = tenant.alerts !== null && wasJustRead(tenant.alerts.readAt) &&
       (tenant.alerts.whole !== null || !interest.needsWholeAlerts);
     const alerts = first?.alerts === true && isEnough ? tenant.alerts : null;
-    const isFleetYoung = tenant.fleet !== null && isYoung(tenant.fleet);
+    const isFleetYoung = tenant.fleet !== null && wasJustRead(tenant.fleet.readAt);
     const fleet = first?.fleet === true && isFleetYoung ? tenant.fleet : null;
-    const isAllYoung = tenant.allReadAt !== null && isYoung({ readAt: tenant.allReadAt });
+    const isAllYoung = tenant.allReadAt !== null && wasJustRead(tenant.allReadAt);
     const statuses = before.wasRunning && !before.isConnected ? feeds.statusesOf(tenantId) : null;
     return {
       snapshot: {
