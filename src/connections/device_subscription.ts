@@ -84,7 +84,7 @@ export class DeviceSubscription implements Progress, Offering {
     push.add(frame, state.readAt);
     // A first value may be as old as its device has been silent.
     const isNews = this.#sentVersion > 0 && state.version !== this.#sentVersion;
-    if (isNews) push.noteAt(state.sampledAt);
+    if (isNews) push.note(state.sampledAt);
   }
 
   /** Takes note that what was offered last was sent. */
@@ -131,11 +131,9 @@ export class DeviceSubscription implements Progress, Offering {
     if (this.isHeld || (this.follow !== null && !this.follow.isLive)) return null;
     const { state } = this.device;
     if (state === null) return Infinity;
-    const { sample, isStale, readAt } = state;
+    const { sample, sampledAt, isStale, readAt } = state;
     if (sample === null) return readAt - lateMs;
-    const point = isStale
-      ? readAt - lateMs
-      : Math.min(Date.parse(sample.timestamp), readAt) - lateMs;
+    const point = (isStale ? readAt : Math.min(sampledAt, readAt)) - lateMs;
     return Math.min(point, this.#unreadMs(sample.timestamp));
   }
 
@@ -158,12 +156,15 @@ export class DeviceSubscription implements Progress, Offering {
     }
     if (due.length === 0) return;
     push.offerings.push(follow);
+    let newest = "";
     for (const { frame, readAt, sample } of due) {
       const view = this.#view(frame, push);
       if (view === null) continue;
       push.add(view, readAt);
-      push.note(sample.timestamp);
+      // Timestamps of one form compare as text.
+      if (sample.timestamp > newest) newest = sample.timestamp;
     }
+    push.note(Date.parse(newest));
   }
 
   #view(frame: Frame, push: Push): Frame | null {

@@ -36,8 +36,8 @@ export class Push implements PushOptions {
   isOwed = false;
   /** When the oldest of what it holds was read, in milliseconds since the epoch. */
   readAt = Infinity;
-  #newestAt = -Infinity;
-  #newest: string | null = null;
+  /** When the newest sample was taken that is new to a client that had an older one; -Infinity where there is none. */
+  newestAt = -Infinity;
 
   constructor({ oldest, tellsStale, isDated, views }: PushOptions) {
     this.oldest = oldest;
@@ -54,20 +54,8 @@ export class Push implements PushOptions {
     if (readAt < this.readAt) this.readAt = readAt;
   }
 
-  /** When the newest sample that was noted was taken, in milliseconds since the epoch; -Infinity where there is none. */
-  get newestAt(): number {
-    return this.#newest === null
-      ? this.#newestAt
-      : Math.max(this.#newestAt, Date.parse(this.#newest));
-  }
-
-  /** Takes note of a sample that is new to a client that had an older one, by when it was taken. */
-  noteAt(sampledAt: number): void {
-    if (sampledAt > this.#newestAt) this.#newestAt = sampledAt;
-  }
-
-  /** The same, by its timestamp: those of one form compare as text. */
-  note(timestamp: string): void {
-    if (this.#newest === null || timestamp > this.#newest) this.#newest = timestamp;
+  /** Takes note of when such a sample was taken, in milliseconds since the epoch. */
+  note(sampledAt: number): void {
+    if (sampledAt > this.newestAt) this.newestAt = sampledAt;
   }
 }
