@@ -161,7 +161,8 @@ export class Session implements SocketEvents, TokenHolder {
           return;
         }
         const answered = (resumes?: Readonly<Record<string, Resume>>) => {
-          for (const limit of limitsThatCut(resumes)) ledger.crossed(limit);
+          const limits = limitsThatCut(Object.values(resumes ?? {}), { most: "history_samples" });
+          for (const limit of limits) ledger.crossed(limit);
           this.#answer(deviceAnswer("subscribed", message, resumes), id);
         };
         const request = deviceRequestOf(message, { id, nowMs: clock.now(), answered });
@@ -172,8 +173,10 @@ export class Session implements SocketEvents, TokenHolder {
       }
       case "alerts": {
         const answered = (resume?: Resume) => {
-          if (resume?.reason === "too_old") ledger.crossed("history_seconds");
-          if (resume?.reason === "too_many") ledger.crossed("open_alerts");
+          const limits = limitsThatCut(resume === undefined ? [] : [resume], {
+            most: "open_alerts",
+          });
+          for (const limit of limits) ledger.crossed(limit);
           this.#answer({
             type: "subscribed",
             channel: "alerts",

@@ -1,5 +1,6 @@
 // What a subscribe message asks of the connections: its fields as requests, its instants counted from now where they
 // were given so. Pure; it must know no connection.
+import type { LimitName } from "../limits/limits.ts";
 import {
   type ClientMessage,
   devicesOf,
@@ -63,14 +64,15 @@ export function alertRequestOf(
   };
 }
 
-/** The limits for which a history begins later than it was asked for, each once. */
+/** The limits for which histories begin later than they were asked for, each once; `most` is the one on how much is told. */
 export function limitsThatCut(
-  resumes: Readonly<Record<string, Resume>> = {},
-): ReadonlySet<"history_seconds" | "history_samples"> {
-  const limits = new Set<"history_seconds" | "history_samples">();
-  for (const { reason } of Object.values(resumes)) {
+  resumes: readonly Resume[],
+  { most }: { readonly most: LimitName },
+): ReadonlySet<LimitName> {
+  const limits = new Set<LimitName>();
+  for (const { reason } of resumes) {
     if (reason === "too_old") limits.add("history_seconds");
-    if (reason === "too_many") limits.add("history_samples");
+    if (reason === "too_many") limits.add(most);
   }
   return limits;
 }
