@@ -101,13 +101,15 @@ export class Keeper<Start> implements MetricsText {
   /** What the tenant has open in all workers that answer. */
   async usageOf(tenantId: string): Promise<WorkerUsage> {
     const waited = new AbortController();
-    const asked = this.#open().map((thread) =>
-      // The clients of one that ends meanwhile are gone.
-      thread.usageOf(tenantId, waited.signal).catch(() => null)
+    const asked = Promise.all(
+      this.#open().map((thread) =>
+        // The clients of one that ends meanwhile are gone.
+        thread.usageOf(tenantId, waited.signal).catch(() => null)
+      ),
     );
-    void delay(this.#options.clock, USAGE_WAIT_MS, waited.signal).then(() => waited.abort());
-    const usages = (await Promise.all(asked)).filter((usage) => usage !== null);
+    await waitFor(asked, { atMostMs: USAGE_WAIT_MS, clock: this.#options.clock });
     waited.abort();
+    const usages = (await asked).filter((usage) => usage !== null);
     return usages.reduce(sumOf, {
       connections: { websocket: 0, events: 0 },
       subscriptions: { device: 0, all_devices: 0, alerts: 0, fleet: 0 },

@@ -2,7 +2,7 @@
 // service is given back as soon as it is gone, however it went.
 import { Worker } from "node:worker_threads";
 import type { FetchedKeys } from "../auth/key_set.ts";
-import { type Clock, delay } from "../clock.ts";
+import { type Clock, delay, waitFor } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { MetricFamilies } from "../observe/merged_metrics.ts";
 import { Link } from "./link.ts";
@@ -99,10 +99,10 @@ export class WorkerThread<Start> {
   async metrics(): Promise<MetricFamilies> {
     const waited = new AbortController();
     const asked = this.#link.ask("metrics", null, waited.signal)
-      .then((families) => this.#lastMetrics = families);
-    const late = delay(this.#options.clock, METRICS_WAIT_MS, waited.signal);
-    // One that ends meanwhile has said what it has said.
-    await Promise.race([asked.catch(() => {}), late]);
+      .then((families) => this.#lastMetrics = families)
+      // One that ends meanwhile has said what it has said.
+      .catch(() => {});
+    await waitFor(asked, { atMostMs: METRICS_WAIT_MS, clock: this.#options.clock });
     waited.abort();
     return this.#lastMetrics;
   }
