@@ -211,7 +211,7 @@ export class TenantFeed {
     const readsDevices = this.#telemetryLane.isReady && this.#telemetry.isWanted;
     const readsAlerts = this.#alertLane.isReady && this.#interest.needsAlerts;
     if (!readsDevices && !readsAlerts) return;
-    const [devices, alerts] = beginInSpan({ name: "tick" }, () =>
+    const [devices, alerts] = beginInSpan("tick", () =>
       [
         readsDevices ? this.#readTelemetryInTurn() : null,
         readsAlerts ? this.#readAlertsInTurn() : null,

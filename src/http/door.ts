@@ -92,7 +92,7 @@ export class Door {
 
   /** Whether a client that asks to be sent a feed may come in, with a credential in one of the places. */
   judge(handshake: Handshake, accept: ReadonlySet<CredentialPlace>): Promise<Entrance> {
-    return inSpan({ name: "handshake" }, async (span) => {
+    return inSpan("handshake", async (span) => {
       const entrance = await this.#judge(handshake, accept);
       const outcome = entrance.kind === "let_in" ? "admitted" : entrance.closing;
       const { metrics = NO_METRICS } = this.#options;

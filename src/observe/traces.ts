@@ -10,7 +10,7 @@ const NO_SPAN: Pick<Span, "setAttribute"> = Object.freeze({
 
 /** Runs the work in a span of its own that ends with it; while nothing is traced, without one. */
 export function inSpan<T>(
-  { name }: SpanOptions,
+  name: string,
   work: (span: Pick<Span, "setAttribute">) => Promise<T>,
 ): Promise<T> {
   if (!isTracing()) return work(NO_SPAN);
@@ -28,13 +28,9 @@ export function inSpan<T>(
   });
 }
 
-export interface SpanOptions {
-  readonly name: string;
-}
-
 /** Begins works in a span that ends when all of them have; whoever began them goes on at once. */
 export function beginInSpan<Works extends readonly (Promise<unknown> | null)[]>(
-  { name }: SpanOptions,
+  name: string,
   begin: () => Works,
 ): Works {
   const span = tracer.startSpan(name);

@@ -87,7 +87,7 @@ export class SourceGuard {
   ): Promise<T> {
     this.#refuseWhileOpen(isAside);
     return await inSpan(
-      { name: `read ${this.#options.name}` },
+      `read ${this.#options.name}`,
       () => this.#run(signal, { read, isAside }),
     );
   }
