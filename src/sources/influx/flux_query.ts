@@ -2,15 +2,15 @@
 import { toFluxValue } from "@influxdata/influxdb-client";
 import { instantOfNanos, nanosOf } from "../../protocol/nano_instant.ts";
 import type { LatestQuery } from "../telemetry_source.ts";
+import type { TimeBounds } from "../time_bounds.ts";
 import { balancedOr } from "./balanced_or.ts";
-import type { TimeWindow } from "./time_window.ts";
 
 export interface FluxQueryOptions {
   readonly bucket: string;
   readonly measurement: string;
   readonly deviceTag: string;
   readonly deviceIds: LatestQuery["deviceIds"];
-  readonly window: TimeWindow;
+  readonly bounds: TimeBounds;
 }
 
 export interface FluxRangeOptions extends FluxQueryOptions {
@@ -91,14 +91,14 @@ export function fluxDevicesQuery(
 }
 
 function stored(options: FluxQueryOptions): readonly string[] {
-  const { bucket, measurement, deviceTag, deviceIds, window } = options;
+  const { bucket, measurement, deviceTag, deviceIds, bounds } = options;
   const tag = literal(deviceTag);
   const devices = deviceIds === "all"
     ? `r[${tag}] != ""`
     : balancedOr(deviceIds.map((id) => `r[${tag}] == ${literal(id)}`), "or");
   return [
     `from(bucket: ${literal(bucket)})`,
-    `range(start: ${oneNanosecondLater(window.after)}, stop: ${oneNanosecondLater(window.until)})`,
+    `range(start: ${oneNanosecondLater(bounds.after)}, stop: ${oneNanosecondLater(bounds.until)})`,
     `filter(fn: (r) => r._measurement == ${literal(measurement)})`,
     // A field named like a column that stays would break the pivot, and with it the read of every device.
     `filter(fn: (r) => r._field != ${tag} and r._field != "_time")`,
@@ -120,7 +120,7 @@ function ordered(
   return [`sort(columns: ["_time"], desc: ${order === "descending"})`, cut];
 }
 
-/** Flux includes the start and excludes the stop; a window's bounds are the other way round. */
+/** Flux includes the start and excludes the stop; the bounds are the other way round. */
 function oneNanosecondLater(instant: string): string {
   return instantOfNanos(nanosOf(instant) + 1n);
 }

@@ -5,10 +5,10 @@ import {
   type FluxTableMetaData,
   linesToRowsIterable,
 } from "@influxdata/influxdb-client";
-import { rangeBounds } from "../range_bounds.ts";
 import { RangeCollector } from "../range_collector.ts";
 import type { Checkable } from "../source_check.ts";
 import type { TelemetrySource } from "../telemetry_source.ts";
+import { latestBounds, rangeBounds } from "../time_bounds.ts";
 import { bucketName } from "./bucket_name.ts";
 import { deviceChunks } from "./device_chunks.ts";
 import { DeviceRows } from "./device_rows.ts";
@@ -24,7 +24,6 @@ import type { InfluxOptions } from "./influx_options.ts";
 import { LatestCollector } from "./latest_collector.ts";
 import { RangeRows } from "./range_rows.ts";
 import type { RowSink } from "./stored_row.ts";
-import { timeWindow } from "./time_window.ts";
 
 /**
  * Up to 200 devices cost about 2 ms each, from 400 on more than 4 (2.7.12, 9 fields each, a busy machine of 2 cores). A
@@ -55,7 +54,7 @@ const ownColumns = 2;
 export function createFluxSource(
   options: InfluxOptions,
 ): TelemetrySource & Checkable & Disposable {
-  const { bucketTemplate, measurement, deviceTag, metadataKeys, clock } = options;
+  const { bucketTemplate, measurement, deviceTag, metadataKeys } = options;
   const connection = new InfluxConnection(options);
   const path = `/api/v2/query?${new URLSearchParams({ org: options.org })}`;
   const ask = (query: string, { signal, sink }: { signal: AbortSignal; sink: RowSink }) =>
@@ -70,12 +69,12 @@ export function createFluxSource(
     async readLatest({ tenantId, deviceIds, signal }) {
       const bucket = bucketName(bucketTemplate, tenantId);
       const collector = new LatestCollector({ deviceIds, metadataKeys });
-      const window = timeWindow(clock.now(), options);
+      const bounds = latestBounds(options);
       const chunks = deviceIds === "all"
         ? [deviceIds]
         : deviceChunks(deviceIds, maxDevicesPerQuery);
       for (const chunk of chunks) {
-        const query = fluxLatestQuery({ bucket, measurement, deviceTag, deviceIds: chunk, window });
+        const query = fluxLatestQuery({ bucket, measurement, deviceTag, deviceIds: chunk, bounds });
         await ask(query, { signal, sink: collector });
       }
       return collector;
@@ -84,13 +83,13 @@ export function createFluxSource(
       const { tenantId, deviceIds, resolutionSeconds, order, signal } = range;
       const bucket = bucketName(bucketTemplate, tenantId);
       const collector = new RangeCollector(range);
-      const window = rangeBounds(range, options);
+      const bounds = rangeBounds(range, options);
       signal.throwIfAborted();
-      if (window === null) return collector.result();
+      if (bounds === null) return collector.result();
       const sink = new RangeRows(collector, metadataKeys);
       // One more than is wanted tells whether there are more.
       const cut = { order, limit: range.maxSamples + 1, offset: range.skipSamples ?? 0 };
-      const common = { bucket, measurement, deviceTag, window, ...cut };
+      const common = { bucket, measurement, deviceTag, bounds, ...cut };
       for (const chunk of deviceChunks(deviceIds, maxDevicesPerQuery)) {
         const asked = { ...common, deviceIds: chunk };
         const query = resolutionSeconds === null
@@ -102,9 +101,9 @@ export function createFluxSource(
     },
     async listDevices({ tenantId, limit, signal }) {
       const bucket = bucketName(bucketTemplate, tenantId);
-      const window = timeWindow(clock.now(), options);
+      const bounds = latestBounds(options);
       const sink = new DeviceRows();
-      const common = { bucket, measurement, deviceTag, window };
+      const common = { bucket, measurement, deviceTag, bounds };
       await ask(fluxDevicesQuery({ ...common, limit: limit + 1 }), { signal, sink });
       return sink.result(limit);
     },

@@ -1,14 +1,14 @@
 // Writes the InfluxQL of a read; device ids must only ever be bound parameters, never text of the query, and
 // every name that stands in it is quoted.
 import type { LatestQuery } from "../telemetry_source.ts";
+import type { TimeBounds } from "../time_bounds.ts";
 import { balancedOr } from "./balanced_or.ts";
-import type { TimeWindow } from "./time_window.ts";
 
 export interface InfluxqlQueryOptions {
   readonly measurement: string;
   readonly deviceTag: string;
   readonly deviceIds: LatestQuery["deviceIds"];
-  readonly window: TimeWindow;
+  readonly bounds: TimeBounds;
 }
 
 export interface InfluxqlQuery {
@@ -113,14 +113,14 @@ function finiteMean(field: string): string {
   return `${mean} + 0 * ${mean}`;
 }
 
-function source({ measurement, deviceTag, deviceIds, window }: InfluxqlQueryOptions): string {
+function source({ measurement, deviceTag, deviceIds, bounds }: InfluxqlQueryOptions): string {
   // Without `::tag` a field of the same name would be compared, and the answer be another device's.
   const tag = `${quoteIdentifier(deviceTag)}::tag`;
   const devices = deviceIds === "all"
     ? `${tag} != ''`
     : balancedOr(deviceIds.map((_, index) => `${tag} = $d${index}`), "OR");
   return `FROM ${quoteIdentifier(measurement)} WHERE ${devices}` +
-    ` AND time > '${window.after}' AND time <= '${window.until}'`;
+    ` AND time > '${bounds.after}' AND time <= '${bounds.until}'`;
 }
 
 function ordered(

@@ -1,10 +1,10 @@
 // Reads telemetry by InfluxQL, which InfluxDB 1.x, 2.x and 3.x speak; it must trust no part of an answer's shape.
 import { parseLossless } from "../lossless_json.ts";
 import { createMetricFilter } from "../metric_filter.ts";
-import { rangeBounds } from "../range_bounds.ts";
 import { RangeCollector } from "../range_collector.ts";
 import type { Checkable } from "../source_check.ts";
 import type { TelemetrySource } from "../telemetry_source.ts";
+import { latestBounds, rangeBounds } from "../time_bounds.ts";
 import { bucketName } from "./bucket_name.ts";
 import { deviceChunks } from "./device_chunks.ts";
 import { DeviceRows } from "./device_rows.ts";
@@ -25,7 +25,6 @@ import {
 import { LatestCollector } from "./latest_collector.ts";
 import { RangeRows } from "./range_rows.ts";
 import type { RowSink } from "./stored_row.ts";
-import { timeWindow } from "./time_window.ts";
 
 /**
  * 0.14 ms a device, whether 50 or 5,000 stand in a query (1.6.7): longer ones win nothing, and with ids of 128 bytes the
@@ -46,7 +45,7 @@ interface Series {
 export function createInfluxqlSource(
   options: InfluxOptions,
 ): TelemetrySource & Checkable & Disposable {
-  const { bucketTemplate, measurement, deviceTag, metadataKeys, clock } = options;
+  const { bucketTemplate, measurement, deviceTag, metadataKeys } = options;
   const connection = new InfluxConnection(options);
   const isMetric = createMetricFilter(metadataKeys);
   const ask = (form: Readonly<Record<string, string>>, signal: AbortSignal) =>
@@ -69,12 +68,12 @@ export function createInfluxqlSource(
     async readLatest({ tenantId, deviceIds, signal }) {
       const database = bucketName(bucketTemplate, tenantId);
       const collector = new LatestCollector({ deviceIds, metadataKeys });
-      const window = timeWindow(clock.now(), options);
+      const bounds = latestBounds(options);
       const chunks = deviceIds === "all"
         ? [deviceIds]
         : deviceChunks(deviceIds, maxDevicesPerQuery);
       for (const chunk of chunks) {
-        const latest = influxqlLatestQuery({ measurement, deviceTag, deviceIds: chunk, window });
+        const latest = influxqlLatestQuery({ measurement, deviceTag, deviceIds: chunk, bounds });
         for (const series of await query(latest, { database, signal })) collect(series, collector);
       }
       return collector;
@@ -86,9 +85,9 @@ export function createInfluxqlSource(
       // One more than is wanted tells whether there are more.
       const limit = Math.max(range.maxSamples, fewest) + 1;
       const collector = new RangeCollector({ ...range, maxRows: limit });
-      const window = rangeBounds(range, options);
+      const bounds = rangeBounds(range, options);
       signal.throwIfAborted();
-      if (window === null) return collector.result();
+      if (bounds === null) return collector.result();
       // Asked each time: a field that is new to the measurement must not be missing, and it costs a look at the index.
       const columns = resolutionSeconds === null ? [] : windowColumns(
         readFieldKeys(await ask({ db: database, q: influxqlFieldKeysQuery(measurement) }, signal))
@@ -97,7 +96,7 @@ export function createInfluxqlSource(
       if (resolutionSeconds !== null && columns.length === 0) return collector.result();
       const rows = new RangeRows(collector, metadataKeys);
       const cut = { order, limit, offset: range.skipSamples ?? 0 };
-      const common = { measurement, deviceTag, window, ...cut };
+      const common = { measurement, deviceTag, bounds, ...cut };
       for (const chunk of deviceChunks(deviceIds, maxDevicesPerQuery)) {
         const asked = { ...common, deviceIds: chunk };
         const samples = resolutionSeconds === null
@@ -112,9 +111,9 @@ export function createInfluxqlSource(
     },
     async listDevices({ tenantId, limit, signal }) {
       const database = bucketName(bucketTemplate, tenantId);
-      const window = timeWindow(clock.now(), options);
+      const bounds = latestBounds(options);
       const rows = new DeviceRows();
-      const newest = influxqlDevicesQuery({ measurement, deviceTag, window });
+      const newest = influxqlDevicesQuery({ measurement, deviceTag, bounds });
       for (const series of await query(newest, { database, signal })) collect(series, rows);
       return rows.result(limit);
     },

@@ -1,10 +1,9 @@
 // Reads samples from a table of PostgreSQL or TimescaleDB; never without the tenant's transaction.
 import type { Clock } from "../../clock.ts";
-import { instantOfMs } from "../../protocol/nano_instant.ts";
 import { toNanoInstant } from "../instant.ts";
-import { rangeBounds } from "../range_bounds.ts";
 import { RangeCollector } from "../range_collector.ts";
 import type { Sample, TelemetrySource } from "../telemetry_source.ts";
+import { latestBounds, rangeBounds } from "../time_bounds.ts";
 import type { PostgresPool } from "./postgres_pool.ts";
 import type { Row } from "./statement.ts";
 import { readMetrics } from "./stored_metrics.ts";
@@ -31,11 +30,8 @@ export function createTelemetryTableSource(
   const dropped = new Set(options.metadataKeys);
   const metadataKeys = options.metadataKeys.filter(canBeStored);
   const lookback = () => {
-    const now = options.clock.now();
-    return [
-      toMicros(instantOfMs(now - options.lookbackMs)),
-      toMicros(instantOfMs(now + options.futureMs)),
-    ] as const;
+    const { after, until } = latestBounds(options);
+    return [toMicros(after), toMicros(until)] as const;
   };
   const toSample = (row: Row): Sample => ({
     timestamp: toNanoInstant(row.time ?? ""),
