@@ -102,14 +102,12 @@ function told(type: "telemetry" | "history", deviceId: string): Buffer {
   ));
 }
 
+/** How a scan looks at one device that one socket follows. */
+const ONE_DEVICE = { devicesPerSocket: 1, devicesOfTenant: 1, isEvery: false, isLines: false };
+
 Deno.test("A sample of another tenant, or of a device beyond the followed ones, is at fault", () => {
   const faultOf = (bytes: Buffer) => {
-    const scan = new FrameScan(1, {
-      devicesPerSocket: 10,
-      devicesOfTenant: 50,
-      isEvery: false,
-      isLines: false,
-    });
+    const scan = new FrameScan(1, { ...ONE_DEVICE, devicesPerSocket: 10, devicesOfTenant: 50 });
     scan.expect(0, { tenant: 11, first: 45 });
     scan.take(0, bytes, { length: bytes.length, now: 0 });
     return scan.fault;
@@ -126,13 +124,7 @@ Deno.test("A sample of another tenant, or of a device beyond the followed ones, 
 
 Deno.test("A sample that comes again is at fault where each must be new, and makes nothing new anywhere", () => {
   const scanOf = (isAlwaysNew: boolean) =>
-    new FrameScan(1, {
-      devicesPerSocket: 2,
-      devicesOfTenant: 2,
-      isEvery: false,
-      isAlwaysNew,
-      isLines: false,
-    });
+    new FrameScan(1, { ...ONE_DEVICE, devicesPerSocket: 2, devicesOfTenant: 2, isAlwaysNew });
   const bytes = Buffer.concat([
     told("telemetry", deviceName(0)),
     told("telemetry", deviceName(1)),
@@ -193,12 +185,7 @@ Deno.test("A message whose values were not written, or with alerts of others or 
 });
 
 Deno.test("The first message and then one of many are read as a whole", () => {
-  const scan = new FrameScan(1, {
-    devicesPerSocket: 1,
-    devicesOfTenant: 1,
-    isEvery: false,
-    isLines: false,
-  });
+  const scan = new FrameScan(1, ONE_DEVICE);
   const right = told("telemetry", deviceName(0));
   const wrong = Buffer.from(right);
   wrong.write("off", wrong.indexOf("normal"));
@@ -210,12 +197,7 @@ Deno.test("The first message and then one of many are read as a whole", () => {
 
 Deno.test("A history that begins later than where it was asked from is at fault", () => {
   const faultFrom = (historyFrom: number) => {
-    const scan = new FrameScan(1, {
-      devicesPerSocket: 1,
-      devicesOfTenant: 1,
-      isEvery: false,
-      isLines: false,
-    });
+    const scan = new FrameScan(1, ONE_DEVICE);
     scan.historyFrom = historyFrom;
     const bytes = told("history", deviceName(0));
     scan.take(0, bytes, { length: bytes.length, now: 0 });
@@ -262,12 +244,7 @@ Deno.test({
 });
 
 Deno.test("The load client finds every sample of a batch, whatever stands between them, and no more", () => {
-  const scan = new FrameScan(1, {
-    devicesPerSocket: 3,
-    devicesOfTenant: 3,
-    isEvery: false,
-    isLines: false,
-  });
+  const scan = new FrameScan(1, { ...ONE_DEVICE, devicesPerSocket: 3, devicesOfTenant: 3 });
   const sampleFrame = (device: number) => {
     const data = sampleOf({ ms: Date.now(), n: 7, device });
     return frameOf({ type: "telemetry", device_id: deviceName(device), data });
@@ -305,9 +282,9 @@ function frame(text: string): Buffer {
 
 function scanOfLines(): (bytes: Buffer) => FrameScan {
   const scan = new FrameScan(1, {
+    ...ONE_DEVICE,
     devicesPerSocket: 2,
     devicesOfTenant: 20,
-    isEvery: false,
     isLines: true,
   });
   return (bytes) => {

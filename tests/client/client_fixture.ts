@@ -132,6 +132,28 @@ export class FakeSocket {
   }
 }
 
+/**
+ * Answers every subscribe to devices since its last call, and returns them. Where they asked for a past, one of their device
+ * follows, and of `pastOfAll` where it is every device.
+ */
+export function answerer(socket: FakeSocket, pastOfAll: readonly string[] = []) {
+  let answered = 0;
+  return () => {
+    const asked = socket.asked("subscribe", "device").slice(answered);
+    answered += asked.length;
+    for (const { device_id, since, history_seconds, id } of asked) {
+      const hasPast = since !== undefined || history_seconds !== undefined;
+      const devices = device_id === "*" ? pastOfAll : [String(device_id)];
+      const past = Object.fromEntries(
+        devices.map((one) => [one, { from: at(-60), complete: true }]),
+      );
+      const resume = hasPast ? { resume: past } : {};
+      socket.say({ type: "subscribed", channel: "device", device_id, ...resume, id });
+    }
+    return asked;
+  };
+}
+
 export function sample(second: number, metrics: Record<string, unknown> = { n: second }) {
   return { timestamp: at(second), metrics };
 }

@@ -2,7 +2,7 @@
 // bring, may take from what is due.
 import assert from "node:assert/strict";
 import {
-  at,
+  answerer,
   clientWorld,
   type FakeSocket,
   sample,
@@ -10,21 +10,7 @@ import {
   type World,
 } from "./client_fixture.ts";
 
-/** Answers every subscribe since the last call; those to every device have a past of `e`, where they asked for one. */
-function answerer(socket: FakeSocket) {
-  let answered = 0;
-  return () => {
-    const asked = socket.asked("subscribe", "device").slice(answered);
-    answered += asked.length;
-    for (const { device_id, since, history_seconds, id } of asked) {
-      const hasPast = since !== undefined || history_seconds !== undefined;
-      const named = { [device_id === "*" ? "e" : device_id]: { from: at(-60), complete: true } };
-      const resume = hasPast ? { resume: named } : {};
-      socket.say({ type: "subscribed", channel: "device", device_id, ...resume, id });
-    }
-    return asked;
-  };
-}
+const PAST_OF_ALL = ["e"];
 
 function page(socket: FakeSocket, deviceId: string, id: unknown, ...seconds: number[]): void {
   const samples = seconds.map((second) => sample(second));
@@ -43,7 +29,7 @@ Deno.test("what one device pushes does not shorten what a slow loop over every d
   const loop = world.client.samples("*", { ...options, bufferSize: 2 });
   world.client.device("d", options, () => {});
   const socket = await world.greet();
-  const answer = answerer(socket);
+  const answer = answerer(socket, PAST_OF_ALL);
   answer();
   const full = [telemetry("d", sample(1)), telemetry("d", sample(2)), telemetry("e", sample(2))];
   socket.batch(2, full);
@@ -67,7 +53,7 @@ Deno.test("a device that is left stays followed until a loop over every device h
   const loop = world.client.samples("*", { mode: "every", bufferSize: 2 });
   const stop = world.client.device("d", { mode: "every" }, () => {});
   const socket = await world.greet();
-  const answer = answerer(socket);
+  const answer = answerer(socket, PAST_OF_ALL);
   answer();
   socket.batch(3, [1, 2, 3].map((n) => telemetry("d", sample(n))));
   stop();
@@ -105,12 +91,12 @@ Deno.test("a device that has given nothing yet is resumed from where it was due,
   });
   world.client.device("d", { mode: "every" }, () => {});
   const first = await world.greet();
-  page(first, "d", answerer(first)().find(({ device_id }) => device_id === "d")?.id);
+  page(first, "d", answerer(first, PAST_OF_ALL)().find(({ device_id }) => device_id === "d")?.id);
   const second = await reconnect(world);
-  const asked = answerer(second)();
+  const asked = answerer(second, PAST_OF_ALL)();
   page(second, "e", asked.find(({ device_id }) => device_id === "*")?.id, 5);
   const third = await reconnect(world);
-  const own = answerer(third)().find(({ device_id }) => device_id === "d");
+  const own = answerer(third, PAST_OF_ALL)().find(({ device_id }) => device_id === "d");
   page(third, "d", own?.id, -8, 4);
   assert.deepEqual(given, [["e", 5], ["d", -8], ["d", 4]]);
 });

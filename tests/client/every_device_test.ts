@@ -2,28 +2,12 @@
 // alone, and nothing of it is lost or doubled for who was not ready to take it.
 import assert from "node:assert/strict";
 import type { DeviceSample } from "../../src/client/pulsewire_client.ts";
-import { at, clientWorld, type FakeSocket, sample, telemetry } from "./client_fixture.ts";
+import { answerer, at, clientWorld, sample, telemetry } from "./client_fixture.ts";
 
 async function take(samples: AsyncIterator<DeviceSample>, count: number) {
   const taken: unknown[] = [];
   for (let n = 0; n < count; n++) taken.push((await samples.next()).value?.metrics.n);
   return taken;
-}
-
-/** Answers every subscribe since the last call; those that asked for a past have none of it yet. */
-function answerer(socket: FakeSocket) {
-  let answered = 0;
-  return () => {
-    const asked = socket.asked("subscribe", "device").slice(answered);
-    answered += asked.length;
-    for (const { device_id, since, history_seconds, id } of asked) {
-      const hasPast = since !== undefined || history_seconds !== undefined;
-      const own = { [device_id]: { from: at(-60), complete: true } };
-      const resume = hasPast ? { resume: device_id === "*" ? {} : own } : {};
-      socket.say({ type: "subscribed", channel: "device", device_id, ...resume, id });
-    }
-    return asked;
-  };
 }
 
 Deno.test("a slow loop over every device is brought what it paused for by the device's own subscription", async () => {

@@ -6,6 +6,7 @@ import { AlertSubscription, CORE_ALERTS } from "../../src/connections/alert_subs
 import { PushTurns } from "../../src/connections/push_turns.ts";
 import { TenantGroup } from "../../src/connections/tenant_group.ts";
 import { frameOf } from "../../src/protocol/frame.ts";
+import { EMPTY_SNAPSHOT } from "../support/empty_snapshot.ts";
 import { outage } from "../support/fake_sources.ts";
 import { sampleAt } from "../support/samples.ts";
 import {
@@ -166,14 +167,8 @@ Deno.test("Nothing is pushed once the connection has ended, not even what was du
   group.followAlerts();
   const frame = frameOf({ type: "alerts", alerts: [] });
   group.deliver({
-    tenantId: "acme",
-    cause: "tick",
-    devices: [],
-    batches: [],
+    ...EMPTY_SNAPSHOT,
     alerts: { seq: 1, readAt: 0, version: 1, frame, whole: null },
-    fleet: null,
-    allReadAt: null,
-    statuses: [],
   }, systemClock.monotonicNow());
   followAnew();
   connection.wake();

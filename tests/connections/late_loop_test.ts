@@ -6,6 +6,7 @@ import { PushTurns } from "../../src/connections/push_turns.ts";
 import { TenantGroup } from "../../src/connections/tenant_group.ts";
 import { frameOf } from "../../src/protocol/frame.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
+import { EMPTY_SNAPSHOT } from "../support/empty_snapshot.ts";
 import { HIGH_WATER_BYTES, POLL_MS, scopeOf } from "./connections_fixture.ts";
 import { FakeSocket } from "./fake_socket.ts";
 
@@ -48,10 +49,7 @@ Deno.test("A connection whose turn comes after an interval's worth of sending st
   connect(slow);
   connect(last);
   group.deliver({
-    tenantId: "acme",
-    cause: "tick",
-    devices: [],
-    batches: [],
+    ...EMPTY_SNAPSHOT,
     alerts: {
       seq: 1,
       readAt: now,
@@ -59,9 +57,6 @@ Deno.test("A connection whose turn comes after an interval's worth of sending st
       frame: frameOf({ type: "alerts", alerts: [] }),
       whole: null,
     },
-    fleet: null,
-    allReadAt: null,
-    statuses: [],
   }, now);
   await new Promise((resolve) => setTimeout(resolve, 0));
   assert.equal(slow.writes.length, 1);

@@ -8,6 +8,7 @@ import { FollowedDevice } from "../../src/connections/followed_device.ts";
 import { TenantGroup } from "../../src/connections/tenant_group.ts";
 import type { AlertState, DeviceBatch, DeviceState } from "../../src/feed/seam.ts";
 import { frameOf } from "../../src/protocol/frame.ts";
+import { EMPTY_SNAPSHOT } from "../support/empty_snapshot.ts";
 
 const frame = frameOf({ type: "alerts", alerts: [] });
 
@@ -30,16 +31,7 @@ function deliver(group: TenantGroup, seq: number): void {
     frame,
   };
   const alerts = { seq, readAt: seq, version: 1, frame, whole: null };
-  group.deliver({
-    tenantId: "acme",
-    cause: "tick",
-    devices: [state],
-    batches: [],
-    alerts,
-    fleet: null,
-    allReadAt: null,
-    statuses: [],
-  }, seq);
+  group.deliver({ ...EMPTY_SNAPSHOT, devices: [state], alerts }, seq);
 }
 
 Deno.test("Of two reads that cross the later one's states are kept", () => {
@@ -211,17 +203,8 @@ Deno.test("Who waits for a first value does not wait for its turn, whatever read
     }) as unknown as Connection;
   group.connections.add(connection("one that has its values", false));
   group.connections.add(connection("a new one", true));
-  const snapshot = {
-    tenantId: "acme",
-    devices: [],
-    batches: [],
-    alerts: null,
-    fleet: null,
-    allReadAt: null,
-    statuses: [],
-  };
-  group.deliver({ ...snapshot, cause: "tick" }, 0);
+  group.deliver(EMPTY_SNAPSHOT, 0);
   assert.deepEqual(woken.splice(0), ["one that has its values in turn", "a new one at once"]);
-  group.deliver({ ...snapshot, cause: "first" }, 0);
+  group.deliver({ ...EMPTY_SNAPSHOT, cause: "first" }, 0);
   assert.deepEqual(woken, ["a new one at once"]);
 });

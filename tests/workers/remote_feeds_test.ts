@@ -8,6 +8,7 @@ import { frameOf } from "../../src/protocol/frame.ts";
 import { RemoteFeeds } from "../../src/workers/remote_feeds.ts";
 import { SnapshotPacker } from "../../src/workers/snapshot_packer.ts";
 import type { SnapshotParcel } from "../../src/workers/snapshot_parcel.ts";
+import { EMPTY_SNAPSHOT } from "../support/empty_snapshot.ts";
 import { sampleAt } from "../support/samples.ts";
 
 const TENANT = "acme";
@@ -50,7 +51,7 @@ class Line {
 
   /** The keeper has something to tell. */
   tell(snapshot: Partial<Snapshot>): void {
-    const parcel = this.#follower.packer.pack({ ...NOTHING, ...snapshot });
+    const parcel = this.#follower.packer.pack({ ...EMPTY_SNAPSHOT, ...snapshot });
     if (parcel !== null) this.#down.push(structuredClone(parcel));
   }
 
@@ -61,17 +62,6 @@ class Line {
     return this.#given.shift() ?? null;
   }
 }
-
-const NOTHING: Snapshot = {
-  tenantId: TENANT,
-  cause: "tick",
-  devices: [],
-  batches: [],
-  alerts: null,
-  fleet: null,
-  allReadAt: null,
-  statuses: [],
-};
 
 function newFollower() {
   const interest = new Interest();
