@@ -19,6 +19,7 @@ import type { SocketEvents } from "../sockets/socket.ts";
 import type { Connection } from "./connection.ts";
 import type { ConnectionManager } from "./connection_manager.ts";
 import {
+  alertAnswer,
   alertRequestOf,
   deviceAnswer,
   deviceRequestOf,
@@ -152,7 +153,7 @@ export class Session implements SocketEvents, TokenHolder {
   }
 
   #subscribe(message: Extract<ClientMessage, { action: "subscribe" }>, id: MessageId | null): void {
-    const { manager, clock, ledger } = this.#options;
+    const { manager, clock } = this.#options;
     const connection = this.#connection;
     switch (message.type) {
       case "device": {
@@ -161,8 +162,7 @@ export class Session implements SocketEvents, TokenHolder {
           return;
         }
         const answered = (resumes?: Readonly<Record<string, Resume>>) => {
-          const limits = limitsThatCut(Object.values(resumes ?? {}), { most: "history_samples" });
-          for (const limit of limits) ledger.crossed(limit);
+          this.#countCuts(Object.values(resumes ?? {}), { most: "history_samples" });
           this.#answer(deviceAnswer("subscribed", message, resumes), id);
         };
         const request = deviceRequestOf(message, { id, nowMs: clock.now(), answered });
@@ -173,15 +173,8 @@ export class Session implements SocketEvents, TokenHolder {
       }
       case "alerts": {
         const answered = (resume?: Resume) => {
-          const limits = limitsThatCut(resume === undefined ? [] : [resume], {
-            most: "open_alerts",
-          });
-          for (const limit of limits) ledger.crossed(limit);
-          this.#answer({
-            type: "subscribed",
-            channel: "alerts",
-            ...(resume === undefined ? {} : { resume }),
-          }, id);
+          this.#countCuts([resume], { most: "open_alerts" });
+          this.#answer(alertAnswer("subscribed", resume), id);
         };
         const request = alertRequestOf(message, answered);
         manager.subscribeAlerts(connection, request);
@@ -210,13 +203,17 @@ export class Session implements SocketEvents, TokenHolder {
         break;
       case "alerts":
         manager.unsubscribeAlerts(this.#connection);
-        this.#answer({ type: "unsubscribed", channel: "alerts" }, id);
+        this.#answer(alertAnswer("unsubscribed"), id);
         break;
       case "fleet":
         manager.unsubscribeFleet(this.#connection);
         this.#answer({ type: "unsubscribed", channel: "fleet" }, id);
         break;
     }
+  }
+
+  #countCuts(...cuts: Parameters<typeof limitsThatCut>): void {
+    for (const limit of limitsThatCut(...cuts)) this.#options.ledger.crossed(limit);
   }
 
   /** Following all devices counts as one. */

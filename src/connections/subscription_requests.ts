@@ -66,13 +66,13 @@ export function alertRequestOf(
 
 /** The limits for which histories begin later than they were asked for, each once; `most` is the one on how much is told. */
 export function limitsThatCut(
-  resumes: readonly Resume[],
+  resumes: readonly (Resume | undefined)[],
   { most }: { readonly most: LimitName },
 ): ReadonlySet<LimitName> {
   const limits = new Set<LimitName>();
-  for (const { reason } of resumes) {
-    if (reason === "too_old") limits.add("history_seconds");
-    if (reason === "too_many") limits.add(most);
+  for (const resume of resumes) {
+    if (resume?.reason === "too_old") limits.add("history_seconds");
+    if (resume?.reason === "too_many") limits.add(most);
   }
   return limits;
 }
@@ -87,4 +87,11 @@ export function deviceAnswer(
     ? { device_ids: target.device_ids }
     : { device_id: target.device_id };
   return { type, channel: "device", ...named, ...(resume === undefined ? {} : { resume }) };
+}
+
+export function alertAnswer(
+  type: SubscriptionAnswer["type"],
+  resume?: Resume,
+): SubscriptionAnswer {
+  return { type, channel: "alerts", ...(resume === undefined ? {} : { resume }) };
 }
