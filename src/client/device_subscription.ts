@@ -5,11 +5,12 @@
 // the earliest of them needs. Those that want windows of different lengths are served one after another, and those that
 // want samples as they are stored last: a subscribe replaces the one before, and windows would leave a hole for them.
 import type { MessageId } from "../protocol/client_messages.ts";
-import type { HistoryMessage, Resume, Sample } from "../protocol/server_messages.ts";
+import type { HistoryMessage, Resume } from "../protocol/server_messages.ts";
 import { earliest, type Needs, sameMetrics, sameNeeds, unionOf } from "./device_needs.ts";
 import { isMissing, limitOf, type Pass, type Plan } from "./device_pass.ts";
 import type { Follower } from "./follower.ts";
-import { type Newest, NewestSamples } from "./newest_samples.ts";
+import type { Newest } from "./newest_samples.ts";
+import { PushFan } from "./push_fan.ts";
 import type { PulsewireError } from "./pulsewire_error.ts";
 
 export interface PlanContext {
@@ -17,17 +18,6 @@ export interface PlanContext {
   readonly serverNow: number;
   /** Who listens to all devices, while this is one of them: the service sends each device to one subscription only. */
   readonly companions: readonly Follower[];
-}
-
-/** A sample that was pushed. */
-export interface Push {
-  readonly sample: Sample;
-  /** When it was read; null where the service does not say. */
-  readonly readAt: string | null;
-  /** Whether every stored sample of the device is pushed, and not only the newest. */
-  readonly isEvery: boolean;
-  /** Whether a device's own subscription brings it to who listens to all. */
-  readonly isCompanion: boolean;
 }
 
 const NOBODY: ReadonlySet<string> = new Set();
@@ -43,9 +33,8 @@ export class DeviceSubscription {
   #owesCompanions = false;
   /** Who listens to all devices and was told of this subscription. */
   readonly #met = new WeakSet<Follower>();
-  readonly #newest = new NewestSamples();
-  /** In mode every: the newest sample of this frame, for those who want only that. */
-  readonly #ofFrame = new Map<string, Newest>();
+  /** What is pushed goes to those who listen through it. */
+  readonly fan = new PushFan(this.followers);
 
   constructor(deviceId: string) {
     this.deviceId = deviceId;
@@ -149,13 +138,13 @@ export class DeviceSubscription {
     pass.isUnlisted = devices.delete("*");
     for (const [deviceId, resume] of Object.entries(resumes)) this.#tellGap(pass, deviceId, resume);
     // What was pushed before may lack metrics that are wanted now.
-    if (!sameMetrics(pass.before, pass.plan.needs)) this.#newest.clear();
+    if (!sameMetrics(pass.before, pass.plan.needs)) this.fan.newest.clear();
     for (const [follower, { kind }] of pass.starts) {
       // They wait for another answer.
       if (pass.companions.includes(follower)) continue;
       follower.answered(pass.isUnlisted ? null : devices);
       // Its first value need not wait for the history of others.
-      if (kind === "now" && follower.needs.mode === "latest") this.#newest.replay(follower);
+      if (kind === "now" && follower.needs.mode === "latest") this.fan.newest.replay(follower);
     }
     pass.remaining = devices;
     if (devices.size === 0) this.#filled(pass, { hadHistory: false });
@@ -199,8 +188,7 @@ export class DeviceSubscription {
     this.#pass = null;
     this.#isRefused = this.#owesCompanions = false;
     for (const follower of this.followers) follower.fallBehind();
-    this.#newest.clear();
-    this.#ofFrame.clear();
+    this.fan.clear();
   }
 
   /** A page; returns whether there is more to plan. */
@@ -221,14 +209,14 @@ export class DeviceSubscription {
     }
     const newest = samples.at(-1);
     if (newest !== undefined && pass.plan.resolutionSeconds === null) {
-      this.#newest.note(deviceId, { sample: newest, readAt, isCompanion: false });
+      this.fan.newest.note(deviceId, { sample: newest, readAt, isCompanion: false });
     }
     if (!done) return false;
     for (const follower of pass.starts.keys()) {
       follower.release(deviceId, { isCompanion: pass.companions.includes(follower) });
     }
-    const known = this.#newest.of(deviceId);
-    if (known !== null) this.show(deviceId, known);
+    const known = this.fan.newest.of(deviceId);
+    if (known !== null) this.fan.show(deviceId, known);
     return this.arrived(deviceId);
   }
 
@@ -236,16 +224,7 @@ export class DeviceSubscription {
   newestFor(other: DeviceSubscription): Newest | null {
     const isWhole = this.#wire?.metrics === null ||
       (other.#wire !== null && sameMetrics(this.#wire, other.#wire));
-    return isWhole ? this.#newest.of(this.deviceId) : null;
-  }
-
-  /** A history has ended with the newest sample, which is not pushed to who wants no more than that. */
-  show(deviceId: string, newest: Newest): void {
-    this.#newest.note(deviceId, newest);
-    for (const follower of [...this.followers]) {
-      if (follower.isContinuous) continue;
-      follower.live(deviceId, newest.sample, { ...newest, isOneOfMany: true });
-    }
+    return isWhole ? this.fan.newest.of(this.deviceId) : null;
   }
 
   /** The history of one device is here; returns whether there is more to plan. */
@@ -254,29 +233,6 @@ export class DeviceSubscription {
     if (pass?.remaining?.delete(deviceId) !== true || pass.remaining.size > 0) return false;
     this.#filled(pass, { hadHistory: true });
     return true;
-  }
-
-  /** A push; where only the newest is wanted of many, it waits for the end of the frame. */
-  live(deviceId: string, { sample, readAt, isEvery, isCompanion }: Push): void {
-    const newest = { sample, readAt, isCompanion };
-    if (this.#newest.note(deviceId, newest) && isEvery) this.#ofFrame.set(deviceId, newest);
-    for (const follower of [...this.followers]) {
-      if (!isEvery || follower.needs.mode === "every") {
-        follower.live(deviceId, sample, { readAt, isOneOfMany: isEvery, isCompanion });
-      }
-    }
-  }
-
-  /** The frame is read. */
-  frameEnd(): void {
-    for (const [deviceId, { sample, readAt, isCompanion }] of this.#ofFrame) {
-      for (const follower of [...this.followers]) {
-        if (follower.needs.mode === "latest") {
-          follower.live(deviceId, sample, { readAt, isOneOfMany: true, isCompanion });
-        }
-      }
-    }
-    this.#ofFrame.clear();
   }
 
   #meet(follower: Follower): void {
@@ -290,7 +246,7 @@ export class DeviceSubscription {
     for (const follower of followers) {
       follower.begin({ kind: "now" }, null);
       follower.answered(NOBODY);
-      if (follower.needs.mode === "latest") this.#newest.replay(follower);
+      if (follower.needs.mode === "latest") this.fan.newest.replay(follower);
       follower.filled({ hadHistory: false });
     }
   }

@@ -110,7 +110,7 @@ export class DeviceTable implements Disposable {
         continue;
       }
       const isCompanion = subscription === all && own?.isOnWire === true;
-      subscription.live(deviceId, { sample, readAt, isEvery, isCompanion });
+      subscription.fan.live(deviceId, { sample, readAt, isEvery, isCompanion });
       this.#ofFrame.add(subscription);
     }
   }
@@ -128,12 +128,12 @@ export class DeviceTable implements Disposable {
     const all = this.#subscriptions.get(EVERY_DEVICE);
     if (all === undefined) return;
     const newest = own.newestFor(all);
-    if (newest !== null) all.show(deviceId, { ...newest, isCompanion: true });
+    if (newest !== null) all.fan.show(deviceId, { ...newest, isCompanion: true });
     if (all.arrived(deviceId)) this.#changed(EVERY_DEVICE);
   }
 
   frameEnd(): void {
-    for (const subscription of this.#ofFrame) subscription.frameEnd();
+    for (const subscription of this.#ofFrame) subscription.fan.frameEnd();
     this.#ofFrame.clear();
   }
 
