@@ -1,5 +1,5 @@
-// What a subscribe message asks of the connections: its fields as requests, its instants counted from now where they
-// were given so. Pure; it must know no connection.
+// What a subscribe message asks of the connections and how it is answered: its fields as requests, its instants counted from
+// now where they were given so. Pure; it must know no connection.
 import type { LimitName } from "../limits/limits.ts";
 import {
   type ClientMessage,
