@@ -21,6 +21,7 @@ const SOCKETS = 15_000;
 const LEAVE_WITHIN_MS = 30_000;
 const TURN_MS = 6_000;
 const SETTLE_MS = 3_000;
+const MIB = 1 << 20;
 
 /** The whole of it at work: databases, writer, service, and sockets that follow devices and alerts. */
 export interface Crowd extends AsyncDisposable {
@@ -103,10 +104,11 @@ export const fresh: Bench = {
     const cores: number[] = [];
     const rates: number[] = [];
     const clientCores: number[] = [];
+    const growths: number[] = [];
     let least = Infinity;
     for (let round = 0; round <= rounds; round++) {
       say(`round ${round} of ${rounds}`);
-      const before = (await process.usage()).cpuSeconds;
+      const before = await process.usage();
       await pause(TURN_MS);
       const reading = await load.read();
       const seconds = reading.ms / 1_000;
@@ -118,7 +120,9 @@ export const fresh: Bench = {
       if (round === 0) continue;
       p99s.push(percentileOf(reading.ages, 99));
       p50s.push(percentileOf(reading.ages, 50));
-      cores.push(((await process.usage()).cpuSeconds - before) / seconds);
+      const after = await process.usage();
+      cores.push((after.cpuSeconds - before.cpuSeconds) / seconds);
+      growths.push((after.residentBytes - before.residentBytes) / MIB / seconds);
       rates.push(reading.updates / seconds);
       clientCores.push(reading.cpuSeconds / seconds);
       least = Math.min(least, reading.fewest / reading.most);
@@ -168,9 +172,15 @@ export const fresh: Bench = {
       },
       {
         what: "the service's memory",
-        value: `${whole(residentBytes / (1 << 20))} MiB, ${
+        value: `${whole(residentBytes / MIB)} MiB, ${
           ((residentBytes - emptyBytes) / sockets / 1_024).toFixed(1)
         } KiB of it a socket`,
+        isMet: null,
+      },
+      {
+        what: "what it grows by until all of its heap is collected",
+        value: `${median(growths).toFixed(2)} MiB a second`,
+        spread: spread(growths),
         isMet: null,
       },
     ];

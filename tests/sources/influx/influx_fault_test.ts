@@ -203,6 +203,21 @@ for (const language of ["influxql", "flux"] as const) {
     );
   });
 
+  Deno.test(`${language}: of a failure that has no end only its beginning is read`, async () => {
+    const left = Promise.withResolvers<void>();
+    await using server = serveStub(() =>
+      new Response(
+        new ReadableStream({
+          pull: (stream) => stream.enqueue(new Uint8Array(16_384).fill(0x20)),
+          cancel: () => left.resolve(),
+        }),
+        { status: 500 },
+      )
+    );
+    await assert.rejects(read(language, server.url), isFault("unavailable", /status is 500$/));
+    await left.promise;
+  });
+
   Deno.test(`${language}: a refused connection is unavailable and keeps its cause`, async () => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const url = `http://127.0.0.1:${listener.addr.port}`;

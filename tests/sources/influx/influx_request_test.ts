@@ -143,6 +143,19 @@ for (const [language, maxDevices] of [["influxql", 1_000], ["flux", 200]] as con
     assert.equal(await header(password), "Basic YW5uOsOkOsO2");
   });
 
+  Deno.test(`${language} is asked below its address's path, whether or not that ends like one of its own`, async () => {
+    await using server = serveStub(() => new Response(empty[language]));
+    const { signal } = new AbortController();
+    const paths = async (suffix: string) => {
+      const source = createSource[language](influxOptions({ url: server.url + suffix, clock }));
+      await source.readLatest({ tenantId: "acme", deviceIds: ["dev-1"], signal });
+      return server.requests.at(-1)?.path.split("?")[0];
+    };
+    const own = language === "flux" ? "/api/v2/query" : "/query";
+    for (const suffix of ["", "/", "/api/v2", "/api/v2/"]) assert.equal(await paths(suffix), own);
+    assert.equal(await paths("/influx/"), `/influx${own}`);
+  });
+
   Deno.test(`${language} puts a tenant into its template as it stands, at every place`, async () => {
     const [request] = await requestsOf(language, ["dev-1"], {
       bucketTemplate: "$&_{tenant}/{tenant}$1",
