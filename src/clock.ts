@@ -50,10 +50,13 @@ export async function waitFor(
   work: PromiseLike<unknown>,
   { atMostMs, clock }: { readonly atMostMs: number; readonly clock: Clock },
 ): Promise<void> {
-  const isOver = new AbortController();
+  let timer: TimerHandle;
+  const tooLong = new Promise<void>((resolve) => {
+    timer = clock.setTimeout(resolve, atMostMs);
+  });
   try {
-    await Promise.race([work, delay(clock, atMostMs, isOver.signal)]);
+    await Promise.race([work, tooLong]);
   } finally {
-    isOver.abort();
+    clock.clearTimeout(timer);
   }
 }

@@ -1,6 +1,6 @@
 // Reads for one tenant: once an interval for the union of what its connections follow, and at once for what nobody
 // followed a moment ago or what the database notified of. It knows counts, never connections, and holds no socket.
-import { type Clock, delay, type TimerHandle } from "../clock.ts";
+import { type Clock, type TimerHandle, waitFor } from "../clock.ts";
 import type { Log } from "../observe/log.ts";
 import { type FeedUsage, type Metrics, NO_METRICS } from "../observe/metrics.ts";
 import { beginInSpan } from "../observe/traces.ts";
@@ -207,7 +207,6 @@ export class TenantFeed {
   /** Starts what is due and publishes it; a read that outlasts the grace is published by itself when it ends. */
   async #tick(): Promise<void> {
     const { clock } = this.#options;
-    const { signal } = this.#stopped;
     const readsDevices = this.#telemetryLane.isReady && this.#telemetry.isWanted;
     const readsAlerts = this.#alertLane.isReady && this.#interest.needsAlerts;
     if (!readsDevices && !readsAlerts) return;
@@ -217,11 +216,8 @@ export class TenantFeed {
         readsAlerts ? this.#readAlertsInTurn() : null,
       ] as const);
     if (devices !== null && alerts !== null) {
-      const grace = new AbortController();
-      const tooLong = Promise.race([devices, alerts])
-        .then(() => delay(clock, PUBLISH_GRACE_MS, AbortSignal.any([signal, grace.signal])));
-      await Promise.race([Promise.all([devices, alerts]), tooLong]);
-      grace.abort();
+      await Promise.race([devices, alerts]);
+      await waitFor(Promise.all([devices, alerts]), { atMostMs: PUBLISH_GRACE_MS, clock });
       this.#flush();
     }
     devices?.then(() => this.#flush());

@@ -179,20 +179,20 @@ export class SourceGuard {
     read: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { clock, timeoutMs, name } = this.#options;
-    const deadline = new AbortController();
-    const expired = new SourceError(
-      "unavailable",
-      `Source "${name}" did not answer within ${timeoutMs} ms`,
-    );
-    const timer = clock.setTimeout(() => deadline.abort(expired), timeoutMs);
-    const either = AbortSignal.any([signal, deadline.signal]);
+    // One of its own and not `AbortSignal.any`, which stays with the feed's signal until the whole heap is collected.
+    const either = new AbortController();
+    const stop = () => either.abort(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    const timer = clock.setTimeout(() => {
+      const message = `Source "${name}" did not answer within ${timeoutMs} ms`;
+      either.abort(new SourceError("unavailable", message));
+    }, timeoutMs);
     try {
       // A driver may be deaf to its signal; the reader must not be.
-      return await Promise.race([read(either), rejectionOf(either)]);
+      return await Promise.race([read(either.signal), rejectionOf(either.signal)]);
     } finally {
       clock.clearTimeout(timer);
-      // A combined signal that still has listeners lives as long as the feed's own: 1.5 KB a read.
-      deadline.abort(expired);
+      signal.removeEventListener("abort", stop);
     }
   }
 

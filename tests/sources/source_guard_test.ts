@@ -135,12 +135,30 @@ Deno.test("A driver that listens hears the time-out and the end of its feed", as
   }
 });
 
-Deno.test("What a driver left on its signal goes when the read is over", async () => {
-  const { ask } = guardFixture();
-  let given: AbortSignal | undefined;
-  await ask((signal) => {
-    given = signal;
-    return Promise.resolve();
-  });
-  assert.equal(given?.aborted, true);
+Deno.test("A read leaves nothing on its feed's signal, whatever its driver left on the one it was given", async () => {
+  for (const ending of ["answer", "failure", "time-out"]) {
+    const { clock, ask } = guardFixture();
+    const feed = new AbortController().signal;
+    const left = new Set<unknown>();
+    const { addEventListener, removeEventListener } = feed;
+    feed.addEventListener = (type: string, ...how: [never]) => {
+      left.add(how[0]);
+      addEventListener.call(feed, type, ...how);
+    };
+    feed.removeEventListener = (type: string, ...how: [never]) => {
+      left.delete(how[0]);
+      removeEventListener.call(feed, type, ...how);
+    };
+    const read = ask(async (given) => {
+      given.addEventListener("abort", () => {});
+      assert.equal(left.size, 1);
+      if (ending === "failure") throw new Error("No");
+      if (ending === "time-out") await new Promise(() => {});
+    }, feed);
+    const over = Promise.allSettled([read]);
+    await settled();
+    if (ending === "time-out") await clock.advance(TIMEOUT_MS);
+    await over;
+    assert.equal(left.size, 0, ending);
+  }
 });
