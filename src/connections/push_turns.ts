@@ -17,7 +17,7 @@ const MAX_TAKEN = 20_000;
 
 /** One tenant's, in the order in which they came. */
 export class TurnQueue {
-  #waiting: Turn[] = [];
+  readonly #waiting: Turn[] = [];
   #taken = 0;
 
   get isEmpty(): boolean {
@@ -30,9 +30,16 @@ export class TurnQueue {
 
   takeNext(): void {
     this.#waiting[this.#taken++]?.take();
-    // Who is behind for long is never empty.
-    if (!this.isEmpty && this.#taken < MAX_TAKEN) return;
-    this.#waiting = this.#waiting.slice(this.#taken);
+    if (this.isEmpty) {
+      // Emptied and not replaced: an array that has lived for long keeps what it held until the old part of the heap is
+      // collected.
+      this.#waiting.length = 0;
+    } else if (this.#taken < MAX_TAKEN) {
+      return;
+    } else {
+      // Who is behind for long is never empty.
+      this.#waiting.splice(0, this.#taken);
+    }
     this.#taken = 0;
   }
 }

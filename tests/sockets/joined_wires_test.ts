@@ -6,12 +6,14 @@ import { wireOf } from "../../src/sockets/wire.ts";
 import type { Frame } from "../../src/protocol/frame.ts";
 import { note } from "./engine_harness.ts";
 
+const standing = () => 0;
+
 function joinedBytes(frames: readonly Frame[]): number[] {
   return frames.flatMap((frame) => [...wireOf(frame)]);
 }
 
 Deno.test("Pushes of the same messages are one copy, those of others are not", () => {
-  const joined = new JoinedWires();
+  const joined = new JoinedWires(standing);
   const [a, b, c] = [note(1), note(2), note(3)];
   const wire = joined.of([a, b]);
   assert.equal(joined.of([a, b]), wire);
@@ -22,8 +24,19 @@ Deno.test("Pushes of the same messages are one copy, those of others are not", (
   assert.deepEqual([...joined.of([a, { ...b }])], joinedBytes([a, b]));
 });
 
+Deno.test("What was joined some time ago is forgotten, however often it was asked for", () => {
+  let nowMs = 1_000;
+  const joined = new JoinedWires(() => nowMs);
+  const frames = [note(1), note(2)];
+  const wire = joined.of(frames);
+  for (; nowMs <= 1_050; nowMs += 10) assert.equal(joined.of(frames), wire);
+  const anew = joined.of(frames);
+  assert.notEqual(anew, wire);
+  assert.equal(joined.of(frames), anew);
+});
+
 Deno.test("A caller that goes on with its list changes nothing of what was joined from it", () => {
-  const joined = new JoinedWires();
+  const joined = new JoinedWires(standing);
   const [a, b, c] = [note(1), note(2), note(3)];
   const frames = [a, b];
   joined.of(frames);
@@ -33,20 +46,20 @@ Deno.test("A caller that goes on with its list changes nothing of what was joine
 });
 
 Deno.test("A history that many are sent at once is one copy", () => {
-  const joined = new JoinedWires();
+  const joined = new JoinedWires(standing);
   const history = [note(1, "x".repeat(70_000)), note(2)];
   assert.equal(joined.of(history), joined.of(history));
 });
 
 Deno.test("A push of more than is kept is joined anew for each", () => {
-  const joined = new JoinedWires();
+  const joined = new JoinedWires(standing);
   const large = [note(1, "x".repeat(9 << 20)), note(2)];
   assert.ok(joined.of(large) !== joined.of(large));
   assert.ok(joined.of(large).length > 9 << 20);
 });
 
 Deno.test("All that is kept is no more than 8 MiB, also where one push takes another's place", () => {
-  const joined = new JoinedWires();
+  const joined = new JoinedWires(standing);
   const pushes = Array.from(
     { length: 8 },
     (_, nth) => [note(nth, "x".repeat(1_100_000)), note(0)],
@@ -60,7 +73,7 @@ Deno.test("All that is kept is no more than 8 MiB, also where one push takes ano
 });
 
 Deno.test("Of pushes that all differ only some are kept", () => {
-  const joined = new JoinedWires();
+  const joined = new JoinedWires(standing);
   const oldest = [note(0), note(1)];
   const wire = joined.of(oldest);
   for (let nth = 0; nth < 1_000; nth++) joined.of([note(nth), note(nth + 1)]);
@@ -74,7 +87,7 @@ Deno.test("Whatever lists come in whatever order, each gets the bytes of its mes
     size: "max",
   });
   fc.assert(fc.property(lists, (pushes) => {
-    const joined = new JoinedWires();
+    const joined = new JoinedWires(standing);
     for (const frames of pushes) assert.deepEqual([...joined.of(frames)], joinedBytes(frames));
   }));
 });
