@@ -110,12 +110,14 @@ for (const language of ["influxql", "flux"] as const) {
     const echo = `Token ${token} from 127.0.0.1`;
     const unauthorized =
       `error authorizing query: ${token} not authorized to execute statement 'SELECT x\nFROM y'`;
+    const longest = unauthorized.replace("x", "<&>".repeat(300_000));
     const kinds: readonly (readonly [number, SourceErrorKind, string])[] = [
       [400, "rejected", JSON.stringify({ message: "compilation failed" })],
       [400, "denied", JSON.stringify({ message: 'organization name "pulse" not found' })],
       [401, "denied", JSON.stringify({ message: echo })],
       [403, "denied", JSON.stringify({ error: echo })],
       [403, "missing", JSON.stringify({ error: `${unauthorized}, requires READ on telemetry_a` })],
+      [403, "missing", JSON.stringify({ error: `${longest}, requires READ on telemetry_a` })],
       [403, "denied", JSON.stringify({ error: `${unauthorized}, requires admin privilege` })],
       [401, "denied", JSON.stringify({ error: `${unauthorized}, requires READ on telemetry_a` })],
       [404, "missing", JSON.stringify({ message: 'could not find bucket "telemetry_acme"' })],

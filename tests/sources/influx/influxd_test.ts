@@ -75,6 +75,9 @@ testReal(
     };
     const bob = { kind: "password", username: "bob", password: "x" } as const;
     await assert.rejects(read({ url, auth: bob }), isWithoutGrant);
+    // The query, which it repeats before that, may be as long as any.
+    const many = Array.from({ length: 1_000 }, (_, nth) => `${nth}`.padStart(128, "'"));
+    await assert.rejects(read({ url, auth: bob }, many), isWithoutGrant);
     await server.query(`DROP DATABASE "telemetry_acme"`);
     await assert.rejects(read({ url, auth: ann }), isWithoutGrant);
   },
