@@ -32,7 +32,7 @@ export class InfluxConnection implements Disposable {
   /** Throws TypeError on a token that no header can hold. */
   constructor(options: Pick<InfluxOptions, "url" | "auth" | "caCertificate" | "maxAnswerBytes">) {
     const { url, auth, caCertificate, maxAnswerBytes = MAX_ANSWER_BYTES } = options;
-    this.#url = url.replace(/\/$/, "").replace(/\/api\/v2$/, "");
+    this.#url = url.replace(/\/+$/, "").replace(/\/api\/v2$/, "");
     this.#headers = authorization(auth);
     this.#maxAnswerBytes = maxAnswerBytes;
     if (caCertificate !== undefined) {

@@ -152,8 +152,12 @@ for (const [language, maxDevices] of [["influxql", 1_000], ["flux", 200]] as con
       return server.requests.at(-1)?.path.split("?")[0];
     };
     const own = language === "flux" ? "/api/v2/query" : "/query";
-    for (const suffix of ["", "/", "/api/v2", "/api/v2/"]) assert.equal(await paths(suffix), own);
-    assert.equal(await paths("/influx/"), `/influx${own}`);
+    for (const suffix of ["", "/", "//", "/api/v2", "/api/v2/", "/api/v2//"]) {
+      assert.equal(await paths(suffix), own);
+    }
+    for (const suffix of ["/influx", "/influx/", "/influx//"]) {
+      assert.equal(await paths(suffix), `/influx${own}`);
+    }
   });
 
   Deno.test(`${language} puts a tenant into its template as it stands, at every place`, async () => {
