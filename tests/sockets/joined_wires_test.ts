@@ -24,12 +24,15 @@ Deno.test("Pushes of the same messages are one copy, those of others are not", (
   assert.deepEqual([...joined.of([a, { ...b }])], joinedBytes([a, b]));
 });
 
-Deno.test("What was joined some time ago is forgotten, however often it was asked for", () => {
+Deno.test("What was joined some time ago is forgotten, however often it was asked for and whatever came since", () => {
   let nowMs = 1_000;
   const joined = new JoinedWires(() => nowMs);
   const frames = [note(1), note(2)];
   const wire = joined.of(frames);
-  for (; nowMs <= 1_050; nowMs += 10) assert.equal(joined.of(frames), wire);
+  for (; nowMs <= 1_050; nowMs += 10) {
+    assert.equal(joined.of(frames), wire);
+    joined.of([note(nowMs), note(2)]);
+  }
   const anew = joined.of(frames);
   assert.notEqual(anew, wire);
   assert.equal(joined.of(frames), anew);
