@@ -214,6 +214,21 @@ Deno.test("A tick's reads that end within 50 ms of each other are published as o
   }
 });
 
+Deno.test("The 50 ms begin with the end of the tick's first read, however long that took", async () => {
+  for (const [slowMs, count] of [[349, 1], [351, 2]] as const) {
+    const feed = feedFixture((parts) => ({ telemetry: timedSource(parts, slowMs) }));
+    const { clock } = feed;
+    feed.sources.holdAlerts = new Promise((resolve) =>
+      void clock.setTimeout(resolve, PHASE_MS + 300)
+    );
+    feed.connect();
+    feed.feeds.change({ tenantId: "acme", devices: [{ deviceId: "dev-1", latest: 1 }], alerts: 1 });
+    await clock.advance(PHASE_MS + 400);
+    assert.equal(feed.take().length, count, `telemetry took ${slowMs} ms`);
+    feed.feeds[Symbol.dispose]();
+  }
+});
+
 Deno.test("A tick leaves one timer behind: the next tick's", async () => {
   const feed = feedFixture();
   feed.connect();
