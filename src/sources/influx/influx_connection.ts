@@ -25,6 +25,8 @@ const unprintable = /[^\x20-\x7e]/;
 export class InfluxConnection implements Disposable {
   readonly #url: string;
   readonly #headers: Readonly<Record<string, string>>;
+  /** Names the client as well after that is closed: the common one must not go on in its place. */
+  readonly #how: RequestInit & { readonly client?: Deno.HttpClient };
   readonly #maxAnswerBytes: number;
   /** Only for an authority of one's own: without it the runtime's common client does. */
   #client: Deno.HttpClient | null = null;
@@ -38,6 +40,12 @@ export class InfluxConnection implements Disposable {
     if (caCertificate !== undefined) {
       this.#client = Deno.createHttpClient({ caCerts: [caCertificate] });
     }
+    // A redirect is an answer like any other: one that is followed loses the question or the credentials.
+    this.#how = {
+      method: "POST",
+      redirect: "manual",
+      ...(this.#client === null ? {} : { client: this.#client }),
+    };
   }
 
   /** Ends the connections of its own; reads under way fail. */
@@ -90,16 +98,13 @@ export class InfluxConnection implements Disposable {
     }
   }
 
-  /** A redirect is an answer like any other: one that is followed loses the question or the credentials. */
   #fetch(
     path: string,
     { body, contentType, accept }: InfluxRequest,
     signal: AbortSignal,
   ): Promise<Response> {
     const headers = { ...this.#headers, "content-type": contentType, accept };
-    const client = this.#client === null ? {} : { client: this.#client };
-    const how = { method: "POST", redirect: "manual", ...client } as const;
-    return fetch(this.#url + path, { ...how, headers, body, signal });
+    return fetch(this.#url + path, { ...this.#how, headers, body, signal });
   }
 }
 

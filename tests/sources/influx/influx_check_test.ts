@@ -81,6 +81,19 @@ for (const language of LANGUAGES) {
     );
     assert.equal(requests.length, 1, "credentials must not reach a server that is not known");
   });
+
+  Deno.test(`${language}: a source that has connections of its own asks nothing more once they are ended`, async () => {
+    const { authority } = await makeCertificate();
+    await using server = serveStub(() => new Response(accepted[language]));
+    const source = createSource[language](
+      influxOptions({ url: server.url, caCertificate: authority }),
+    );
+    const { signal } = new AbortController();
+    await source.check(signal);
+    source[Symbol.dispose]();
+    await assert.rejects(source.check(signal), isKind("unavailable"));
+    assert.equal(server.requests.length, 1);
+  });
 }
 
 Deno.test({
