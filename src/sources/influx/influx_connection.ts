@@ -20,6 +20,9 @@ const MAX_ANSWER_BYTES = 128 * 1_048_576;
  */
 const MAX_REASON_BYTES = 1_048_576;
 
+/** Characters of it that a log is told. */
+const MAX_TOLD_LENGTH = 1_000;
+
 const unprintable = /[^\x20-\x7e]/;
 
 export class InfluxConnection implements Disposable {
@@ -116,7 +119,7 @@ async function* chunksOf({ body }: Response): AsyncGenerator<Uint8Array> {
   if (body !== null) yield* body;
 }
 
-/** As the client throws it. */
+/** As the client throws it, but for the length of its message. */
 async function httpErrorOf(answer: Response): Promise<HttpError> {
   const { status, statusText, headers } = answer;
   let reason: string | undefined;
@@ -125,7 +128,11 @@ async function httpErrorOf(answer: Response): Promise<HttpError> {
   } catch {
     // The status tells enough.
   }
-  return new HttpError(status, statusText, reason, null, headers.get("content-type"));
+  const error = new HttpError(status, statusText, reason, null, headers.get("content-type"));
+  if (error.message.length > MAX_TOLD_LENGTH) {
+    error.message = `${error.message.slice(0, MAX_TOLD_LENGTH)}…`;
+  }
+  return error;
 }
 
 async function beginningOf(answer: Response): Promise<string> {

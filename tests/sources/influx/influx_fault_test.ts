@@ -205,6 +205,18 @@ for (const language of ["influxql", "flux"] as const) {
     );
   });
 
+  Deno.test(`${language}: a refusal that repeats a long query does not fill the log with it`, async () => {
+    for (const body of [JSON.stringify({ message: "x".repeat(90_000) }), "x".repeat(90_000)]) {
+      await using server = serveStub(() =>
+        new Response(body, { status: 400, headers: { "content-type": "application/json" } })
+      );
+      const fault = await read(language, server.url).catch((error) => error);
+      assert.ok(isFault("rejected")(fault));
+      assert.match(fault.cause.message, /x{900}/);
+      assert.ok(fault.cause.message.length < 1_100);
+    }
+  });
+
   Deno.test(`${language}: of a failure that has no end only its beginning is read`, async () => {
     const left = Promise.withResolvers<void>();
     await using server = serveStub(() =>
