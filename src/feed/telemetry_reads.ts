@@ -143,8 +143,8 @@ export class TelemetryReads {
         this.#readNewest(target, { claim, start }),
         this.#trackReads.read(near, start),
       ]);
-      const found = newest.status === "fulfilled" ? newest.value : null;
-      const ranged = recent.status === "fulfilled" ? recent.value : null;
+      const found = newest.status === "fulfilled" ? newest.value?.() ?? null : null;
+      const ranged = recent.status === "fulfilled" ? recent.value?.() ?? null : null;
       const newestOf = found?.newestOf ?? (() => undefined);
       const begun = this.#trackReads.beginFar({ claim, start }, newestOf);
       emit({
@@ -156,7 +156,7 @@ export class TelemetryReads {
         if (result.status === "rejected") throw result.reason;
       }
       const late = await this.#trackReads.beginNear({ claim, start });
-      if (late !== null) emit({ devices: [], batches: late, counts: null });
+      if (late !== null) emit({ devices: [], batches: late(), counts: null });
       const isBehindRead = isTick && await this.#readBehind({ near, newestOf, emit });
       return found !== null || ranged !== null || late !== null || isBehindRead ? true : null;
     } finally {
@@ -165,10 +165,11 @@ export class TelemetryReads {
     }
   }
 
+  /** What it found is made when it is told: the tick's other read may take longer, and who was left since is told nothing. */
   async #readNewest(
     target: readonly string[] | "all",
     { claim, start }: StartedClaim,
-  ): Promise<Newest | null> {
+  ): Promise<(() => Newest) | null> {
     const { interest, signal } = this.#options;
     if (target === "all") {
       const { states, kept, newest, counts } = await this.#all.read({
@@ -178,27 +179,26 @@ export class TelemetryReads {
         wantsAll: () => interest.followsAll,
         isKept: (id) => this.#tracks.get(id) !== undefined,
       });
-      const met = this.#tracks.meet(claim, {
-        kept,
-        found: newest,
-        isNamed: (id) => this.#isNamedEvery(id),
-        start,
-      });
-      return {
+      return () => ({
         devices: this.#followed(states),
         newestOf: (id) => newest.get(id) ?? this.#newestAt(start, id),
-        batches: met,
+        batches: this.#tracks.meet(claim, {
+          kept,
+          found: newest,
+          isNamed: (id) => this.#isNamedEvery(id),
+          start,
+        }),
         counts: { ...counts, seq: start.seq, readAt: start.readAt },
-      };
+      });
     }
     const states = target.length === 0 ? null : await this.#states.read(target, { start, signal });
     if (states === null) return null;
-    return {
+    return () => ({
       devices: this.#followed(states),
       newestOf: (id) => this.#newestAt(start, id),
       batches: [],
       counts: null,
-    };
+    });
   }
 
   /** Reads devices that are not near: those that a read before left unfinished, and those that have something newer. */
@@ -222,10 +222,11 @@ export class TelemetryReads {
         group.filter(({ deviceId }) => newestOf(deviceId) !== undefined)
           .map(({ deviceId }) => [deviceId, this.#states.get(deviceId)?.version]),
       );
-      const news = await this.#trackReads.read(group, this.#start());
-      if (news === null) continue;
+      const read = await this.#trackReads.read(group, this.#start());
+      if (read === null) continue;
       isLearned = true;
       const isNews = ({ deviceId, version }: DeviceState) => said.get(deviceId) !== version;
+      const news = read();
       emit({ ...news, devices: news.devices.filter(isNews) });
     }
     return isLearned;

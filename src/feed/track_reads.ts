@@ -9,7 +9,7 @@ import type { ReadStart } from "./read_start.ts";
 import type { DeviceBatch, DeviceState } from "./seam.ts";
 import type { TelemetryNews } from "./telemetry_news.ts";
 import type { TelemetryStates } from "./telemetry_states.ts";
-import { Track } from "./track.ts";
+import { Track, type TrackBeginning } from "./track.ts";
 import type { Claim, Tracks } from "./tracks.ts";
 
 export interface TrackReadsOptions extends QuarantineOptions {
@@ -40,6 +40,8 @@ interface DeviceRange extends Omit<RangeResult, "samples"> {
   readonly samples: NonNullable<ReturnType<RangeResult["samples"]["get"]>>;
 }
 
+type Beginning = Required<Omit<TrackBeginning, "seen">>;
+
 /** The sources bound every read by their own clock. */
 const END_OF_TIME = "9999-12-31T23:59:59.999999999Z";
 
@@ -60,14 +62,23 @@ export class TrackReads {
     this.#quarantine.forget(deviceId);
   }
 
-  /** Reads what is new of the tracks, by one range. Null when all of them are set aside, or there are none. */
-  async read(tracks: readonly Track[], start: ReadStart): Promise<TelemetryNews | null> {
+  /**
+   * Reads what is new of the tracks, by one range. What it brought is made when it is told: who was left since is told
+   * nothing. Null when all of them are set aside, or there are none.
+   */
+  async read(tracks: readonly Track[], start: ReadStart): Promise<(() => TelemetryNews) | null> {
     if (tracks.length === 0) return null;
-    const { states, tracks: followed } = this.#options;
     const after = tracks.map((track) => track.after).reduce((a, b) => a < b ? a : b);
     const wanted = new Map(tracks.map((track) => [track.deviceId, track]));
     const ranges = await this.#readRange([...wanted.keys()], { after, order: "ascending" });
-    if (ranges === null) return null;
+    return ranges === null ? null : () => this.#newsOf(ranges, { wanted, start });
+  }
+
+  #newsOf(
+    ranges: readonly DeviceRange[],
+    { wanted, start }: { readonly wanted: ReadonlyMap<string, Track>; readonly start: ReadStart },
+  ): TelemetryNews {
+    const { states, tracks: followed } = this.#options;
     const devices: DeviceState[] = [];
     const batches: DeviceBatch[] = [];
     for (const { deviceId, samples, truncated } of ranges) {
@@ -131,9 +142,10 @@ export class TrackReads {
 
   /**
    * Begins the others: what is stored of the time in which samples may still come late must not be told as new, but for
-   * what is later than the instant at which the device was asked for.
+   * what is later than the instant at which the device was asked for. The batches are made when they are told, as by
+   * `read`.
    */
-  async beginNear({ claim, start }: StartedClaim): Promise<readonly DeviceBatch[] | null> {
+  async beginNear({ claim, start }: StartedClaim): Promise<(() => readonly DeviceBatch[]) | null> {
     const { lateMs, states, tracks } = this.#options;
     const deviceIds = [...claim.devices.keys()].filter((id) => tracks.isOpen(claim, id));
     if (deviceIds.length === 0) return null;
@@ -145,7 +157,16 @@ export class TrackReads {
     const floors = [...beginnings.values()].map(({ floor }) => floor);
     const after = floors.reduce((a, b) => a < b ? a : b);
     const ranges = await this.#readRange(deviceIds, { after, order: "descending" });
-    if (ranges === null) return null;
+    return ranges === null ? null : () => this.#begunBy(ranges, { beginnings, claim, start });
+  }
+
+  #begunBy(
+    ranges: readonly DeviceRange[],
+    { beginnings, claim, start }: StartedClaim & {
+      readonly beginnings: ReadonlyMap<string, Beginning>;
+    },
+  ): readonly DeviceBatch[] {
+    const { tracks } = this.#options;
     const batches: DeviceBatch[] = [];
     for (const { deviceId, samples, truncated } of ranges) {
       const beginning = beginnings.get(deviceId);

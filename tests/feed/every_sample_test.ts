@@ -367,6 +367,40 @@ Deno.test("A device that is followed again begins anew, and a read that was unde
   assert.deepEqual(world.samples(), [sample]);
 });
 
+for (const follows of ["named", "all"] as const) {
+  Deno.test(`What one read of a tick brought is told to nobody who came while another was under way (${follows})`, async () => {
+    using world = everyFixture();
+    const { feed, telemetry, batches } = world;
+    telemetry.store("dev-1");
+    // Of the newest only: with it each tick makes two reads.
+    feed.follow(["dev-2"]);
+    const follow = (by: 1 | -1) =>
+      follows === "all"
+        ? feed.feeds.change({ tenantId: "acme", all: { latest: 0, every: by } })
+        : by > 0
+        ? feed.followEvery(["dev-1"])
+        : feed.unfollowEvery(["dev-1"]);
+    follow(1);
+    await feed.clock.advance(PHASE_MS + POLL_MS);
+    batches();
+    const told = telemetry.store("dev-1");
+    telemetry.fault = (kind) => {
+      telemetry.readMs = kind === "latest" ? 300 : 0;
+      return null;
+    };
+    await feed.clock.advance(POLL_MS - 100);
+    await feed.clock.advance(200);
+    follow(-1);
+    follow(1);
+    telemetry.fault = null;
+    telemetry.readMs = 0;
+    await feed.clock.advance(3 * POLL_MS);
+    const [first, ...more] = batches();
+    assert.deepEqual([first?.deviceId, first?.number, first?.samples], ["dev-1", 1, []]);
+    assert.deepEqual(more, [], `${told} was stored before they came`);
+  });
+}
+
 Deno.test("A second follower does not make a device begin again", async () => {
   using world = everyFixture();
   const { feed, telemetry } = world;
