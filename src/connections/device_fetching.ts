@@ -101,6 +101,7 @@ export class DeviceFetching {
       readonly history: HistoryStart;
     },
   ): Promise<void> {
+    const { clock } = this.#options;
     const { signal } = history;
     const [{ options: { metrics } } = { options: CORE_OPTIONS }] = held.values();
     const isWanted = (deviceId: string) => connection.held.of(deviceId) === held.get(deviceId);
@@ -124,7 +125,7 @@ export class DeviceFetching {
         if (subscription === undefined) return;
         subscription.start = null;
         history.joined(deviceId);
-        subscription.resume(last);
+        subscription.resume(last === null ? null : { last, joinedAt: clock.now() });
         connection.wake();
       },
       signal,

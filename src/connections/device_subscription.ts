@@ -2,7 +2,7 @@
 // reads nothing and sends nothing.
 import { type Frame, frameOf } from "../protocol/frame.ts";
 import type { EveryFollow } from "./every_follow.ts";
-import type { FollowedDevice } from "./followed_device.ts";
+import type { DeliveredDevice, FollowedDevice } from "./followed_device.ts";
 import type { HistoryStart } from "./history_start.ts";
 import type { MetricsFilter } from "./message_views.ts";
 import type { Progress } from "./progress.ts";
@@ -19,6 +19,14 @@ export interface DeviceOptions {
 
 /** As the core protocol has it. */
 export const CORE_OPTIONS: DeviceOptions = { mode: "latest", metrics: null, changesOnly: false };
+
+/** A history that was sent. */
+export interface Past {
+  /** Timestamp of its last sample. */
+  readonly last: string;
+  /** When that was, in milliseconds since the epoch. */
+  readonly joinedAt: number;
+}
 
 export interface DeviceSubscriptionOptions {
   readonly device: FollowedDevice;
@@ -47,6 +55,8 @@ export class DeviceSubscription implements Progress, Offering {
   #offeredVersion = 0;
   #isStaleTold = false;
   #isStaleOffered = false;
+  /** Where its history ended, for reads that began before it was there; null once one came that began later. */
+  #past: Past | null = null;
 
   constructor({ device, options, isNamed, progress, follow }: DeviceSubscriptionOptions) {
     this.device = device;
@@ -76,7 +86,7 @@ export class DeviceSubscription implements Progress, Offering {
     if (this.#isStaleOffered && !this.#isStaleTold) {
       push.add(staleFrame(this.device.deviceId, state.sample?.timestamp ?? null), state.readAt);
     }
-    if (this.follow !== null || state.frame === null) return;
+    if (this.follow !== null || state.frame === null || this.#isPast(state)) return;
     if (this.options.changesOnly && state.version === this.#sentVersion) return;
     this.#offeredVersion = state.version;
     const frame = this.#view(state.frame, push);
@@ -112,15 +122,16 @@ export class DeviceSubscription implements Progress, Offering {
     this.start = null;
   }
 
-  /** Goes on after its history, of which `last` is the last sample; the newest state is not said twice. */
-  resume(last: string | null): void {
+  /** Goes on after its history, where it had any; the newest state is not said twice. */
+  resume(past: Past | null): void {
     this.isHeld = false;
+    this.#past = past;
     const { state } = this.device;
     const newest = state?.sample?.timestamp;
-    if (state === null || newest === undefined || last === null || newest > last) return;
+    if (state === null || newest === undefined || past === null || newest > past.last) return;
     this.seq = state.seq;
     this.isOwed = false;
-    if (newest === last) this.#sentVersion = this.#offeredVersion = state.version;
+    if (newest === past.last) this.#sentVersion = this.#offeredVersion = state.version;
   }
 
   /**
@@ -135,6 +146,15 @@ export class DeviceSubscription implements Progress, Offering {
     if (sample === null) return readAt - lateMs;
     const point = (isStale ? readAt : Math.min(sampledAt, readAt)) - lateMs;
     return Math.min(point, this.#unreadMs(sample.timestamp));
+  }
+
+  /** Whether a read that was under way with the history found no more than that: the client has it, or a newer one. */
+  #isPast({ sample, readAt, version }: DeliveredDevice): boolean {
+    if (this.#past === null || sample === null) return false;
+    const { last, joinedAt } = this.#past;
+    if (sample.timestamp === last) this.#sentVersion = this.#offeredVersion = version;
+    if (readAt > joinedAt) this.#past = null;
+    return readAt <= joinedAt && sample.timestamp <= last;
   }
 
   /** Since when what is stored has still to be read, where the newest is known before those behind it; else Infinity. */

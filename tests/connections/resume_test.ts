@@ -73,6 +73,48 @@ Deno.test("With changes_only the sample that ended the history is not pushed aga
   assert.deepEqual(client.short(), ["dev-1 0"]);
 });
 
+Deno.test("What a read began to look for before the history was there is not sent where it is older, or the same", async () => {
+  for (const changes_only of [false, true]) {
+    const slow = Promise.withResolvers<void>();
+    let isSlow = true;
+    using service = connectionsFixture({
+      highWaterBytes: MARK,
+      wrap: (sources) => {
+        const { telemetry } = sources;
+        const readLatest: typeof telemetry.readLatest = async (query) => {
+          const answer = await telemetry.readLatest(query);
+          if (isSlow) await slow.promise;
+          return answer;
+        };
+        return { ...sources, telemetry: { ...telemetry, readLatest } };
+      },
+    });
+    store(service, "dev-1", [-9]);
+    store(service, "dev-2", [-4]);
+    const client = service.connect();
+    client.subscribe(["dev-1", "dev-2"], { changes_only });
+    await service.clock.advance(5);
+    store(service, "dev-1", [-6]);
+    client.subscribe(["dev-1", "dev-2"], { since: at(-30), changes_only });
+    await service.clock.advance(300);
+    assert.deepEqual(client.short(), [
+      "subscribed dev-1,dev-2",
+      "subscribed dev-1,dev-2 from {dev-1: -30, dev-2: -30}",
+      "history dev-1 [-9,-6] done",
+      "history dev-2 [-4] done",
+    ]);
+    isSlow = false;
+    slow.resolve();
+    await service.clock.advance(PHASE_MS - 306);
+    assert.deepEqual(client.short(), []);
+    await service.tick();
+    assert.deepEqual(client.short(), changes_only ? [] : ["dev-1 -6", "dev-2 -4"]);
+    store(service, "dev-1", [0]);
+    await service.tick();
+    assert.deepEqual(client.short(), changes_only ? ["dev-1 0"] : ["dev-1 0", "dev-2 -4"]);
+  }
+});
+
 Deno.test("A device that since does not name has no history, and waits for the answer with the others", async () => {
   using service = connectionsFixture({ highWaterBytes: MARK });
   for (const deviceId of ["dev-1", "dev-2"]) store(service, deviceId, [-6, -3]);
