@@ -111,12 +111,9 @@ export class Tracks {
       beginning.phase = "reading";
       devices.set(deviceId, beginning);
     }
-    // Once all devices were met, every read of them may meet one more.
-    const isMet = this.#all !== null && this.#all.start !== null;
-    const all = deviceIds === "all" && this.#all !== null && (isMet || isFree(this.#all))
-      ? this.#all
-      : null;
-    if (all !== null && !isMet) all.phase = "reading";
+    // Every read of all devices may meet some, also while an earlier one is under way, which may fail.
+    const all = deviceIds === "all" ? this.#all : null;
+    if (all !== null) all.phase = "reading";
     return { devices, all };
   }
 

@@ -527,6 +527,23 @@ Deno.test("Who begins to follow all devices while telemetry is down is told what
   assert.deepEqual(world.samplesOf(["dev-1", "dev-2"]), [[first, second], [other]]);
 });
 
+Deno.test("A device that a read of all did not find is new, also where an earlier one was under way and failed", async () => {
+  using world = everyFixture();
+  const { feed, telemetry } = world;
+  telemetry.readMs = 700;
+  telemetry.fault = () => new SourceError("unavailable", "No");
+  feed.feeds.change({ tenantId: "acme", all: { latest: 0, every: 1 } });
+  await feed.clock.advance(300);
+  telemetry.fault = null;
+  await feed.clock.advance(PHASE_MS);
+  assert.equal(telemetry.latest.length, 2, "the first one has failed, and the tick's goes on");
+  await feed.clock.advance(500);
+  telemetry.readMs = 0;
+  const sample = telemetry.store("dev-1", { ageMs: 2_000 });
+  await feed.clock.advance(3 * POLL_MS);
+  assert.deepEqual(world.samples(), [sample]);
+});
+
 Deno.test("More than one read brings of an outage's samples comes in order, until all are told", async () => {
   using world = everyFixture({ maxRangeSamples: 5 });
   const { feed, telemetry } = world;
