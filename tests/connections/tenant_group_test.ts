@@ -43,17 +43,7 @@ Deno.test("Of two reads that cross the later one's states are kept", () => {
 Deno.test("All devices are as old as the last read of them since the first came who follows all", () => {
   const group = new TenantGroup("acme");
   const follower = {} as Connection;
-  const read = (allReadAt: number) =>
-    group.deliver({
-      tenantId: "acme",
-      cause: "tick",
-      devices: [],
-      batches: [],
-      alerts: null,
-      fleet: null,
-      allReadAt,
-      statuses: [],
-    }, 0);
+  const read = (allReadAt: number) => group.deliver({ ...EMPTY_SNAPSHOT, allReadAt }, 0);
   group.followAll(follower, { mode: "latest", at: 100 });
   read(90);
   assert.equal(group.allReadAt, null, "that one need not say all that it found");
